@@ -1,0 +1,133 @@
+"""The one place that takes e-mail addresses apart and puts them together (RFC 5322, 6531)."""
+
+from email.utils import formataddr, parseaddr
+from typing import NamedTuple
+
+from django.core.exceptions import ValidationError
+from django.core.validators import EmailValidator
+
+from .exceptions import AddressError
+
+_MAX_LENGTH = 320  # 64 + "@" + 255, RFC 3696 erratum 1690
+_validate = EmailValidator(allowlist=["localhost"])
+
+
+class Mailbox(NamedTuple):
+    """One address with the name shown beside it (empty if there is none)."""
+
+    address: str
+    name: str = ""
+
+    @property
+    def domain(self) -> str:
+        return domain_of(self.address)
+
+    def __str__(self) -> str:
+        return format_mailbox(self.address, self.name)
+
+
+def one_line(text: str) -> str:
+    """`text` without line breaks, NULs or other control characters, white space collapsed."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def parse_mailbox(text: str) -> Mailbox:
+    """The one mailbox in `text`: `ann@example.org` or `"Ann, A." <ann@example.org>`.
+
+    Raises AddressError for anything else: none, several, a line break, a bad local part or domain.
+    """
+    raw = text.strip()
+    if "\n" in raw or "\r" in raw or "\0" in raw:
+        raise AddressError(f"A line break is not allowed in the address {text!r}.")
+    name, address = parseaddr(raw, strict=True) if _STRICT else parseaddr(raw)
+    if not address:
+        raise AddressError(f'{text!r} is not one e-mail address; write "Name <local@domain>".')
+    check_address(address)
+    return Mailbox(address, one_line(name))
+
+
+def check_address(address: str) -> str:
+    """`address` itself if it is a valid bare local@domain (also internationalised); else AddressError."""
+    if len(address) > _MAX_LENGTH:
+        raise AddressError(f"The address {address[:60]!r}... is longer than {_MAX_LENGTH} characters.")
+    local, _, domain = address.rpartition("@")
+    # EmailValidator knows ASCII local parts only; RFC 6531 allows any other printable character.
+    ascii_local = "".join(c if c.isascii() else "x" for c in local)
+    try:
+        _validate(f"{ascii_local}@{domain}")
+    except ValidationError:
+        raise AddressError(f"{address!r} is not a valid e-mail address.") from None
+    if not address.isprintable():
+        raise AddressError(f"{address!r} is not a valid e-mail address.")
+    return address
+
+
+def format_mailbox(address: str, name: str = "") -> str:
+    """`"Name" <address>` as people and the database read it: quoted where needed, not encoded."""
+    name = one_line(name)
+    if not name:
+        return address
+    if name.isascii():
+        return formataddr((name, address))
+    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{quoted}" <{address}>'
+
+
+def domain_of(address: str) -> str:
+    """The domain of an address, lower-case and in its ASCII form where it has one."""
+    domain = address.rpartition("@")[2].strip().rstrip(".").lower()
+    return ascii_domain(domain)
+
+
+def ascii_domain(domain: str) -> str:
+    """`bücher.example` as `xn--bcher-kva.example`; a domain that has no such form is returned as it is."""
+    if domain.isascii():
+        return domain
+    try:
+        return domain.encode("idna").decode("ascii")
+    except UnicodeError:
+        return domain
+
+
+def normalise(address: str) -> str:
+    """The form under which two spellings of one address are equal: lower-case, ASCII domain.
+
+    RFC 5321 lets a local part be case-sensitive; no provider that people use makes it so.
+    """
+    local, _, domain = address.strip().rpartition("@")
+    return f"{local.lower()}@{ascii_domain(domain.rstrip('.').lower())}"
+
+
+def wire_address(address: str) -> str:
+    """`address` with its domain in ASCII, as it goes into SMTP commands and header fields."""
+    local, _, domain = address.rpartition("@")
+    return f"{local}@{ascii_domain(domain)}" if domain else address
+
+
+def domain_matches(domain: str, allowed: str) -> bool:
+    """Whether `domain` is `allowed` itself or, where `allowed` begins with a dot, below it."""
+    domain, allowed = ascii_domain(domain.lower()), ascii_domain(allowed.lower().strip())
+    return domain == allowed.lstrip(".") or (allowed.startswith(".") and domain.endswith(allowed))
+
+
+def _parseaddr_is_strict() -> bool:
+    try:
+        parseaddr("a@example.org", strict=True)
+    except TypeError:
+        return False
+    return True
+
+
+_STRICT = _parseaddr_is_strict()
+__all__ = [
+    "Mailbox",
+    "ascii_domain",
+    "check_address",
+    "domain_matches",
+    "domain_of",
+    "format_mailbox",
+    "normalise",
+    "one_line",
+    "parse_mailbox",
+    "wire_address",
+]

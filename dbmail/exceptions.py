@@ -1,0 +1,70 @@
+"""Every error that dbmail raises on purpose. Each message says what was wrong and what to do."""
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+class DbmailError(Exception):
+    """Base of dbmail's own errors."""
+
+
+class SettingError(DbmailError, ImproperlyConfigured):
+    """A value in settings.DBMAIL (or a setting that it defaults to) cannot be used."""
+
+
+class UnstorableQuery(DbmailError, TypeError):
+    """A Q holds something that cannot be kept as JSON (an F, a Subquery, a function)."""
+
+
+class UnresolvableQuery(DbmailError):
+    """A stored Q no longer fits the models, for instance after a field was renamed."""
+
+
+class UnstorableVariable(DbmailError, TypeError):
+    """A message variable is neither a saved model instance nor plain JSON data."""
+
+
+class MissingVariable(DbmailError):
+    """A message variable refers to an object that has been deleted since."""
+
+
+class TemplateRejected(DbmailError):
+    """A subject or body is not a valid template, or uses what templates of mail may not.
+
+    `line` (counted from 1) and `token` name the place; both are None where it is not known.
+    """
+
+    def __init__(self, message: str, *, line: int | None = None, token: str | None = None) -> None:
+        super().__init__(message)
+        self.line = line
+        self.token = token
+
+
+class RenderFailed(DbmailError):
+    """A valid template failed for one recipient, or went over the limits of size or time."""
+
+
+class UnknownSendTo(DbmailError, ValueError):
+    """A send-to name that is none of MessageRequest's constants."""
+
+
+class AddressError(DbmailError, ValueError):
+    """A string that should hold one e-mail address does not."""
+
+
+class SenderNotAllowed(DbmailError, ValueError):
+    """The From address is outside DBMAIL["FROM_DOMAINS"]."""
+
+
+class HeaderNotAllowed(DbmailError, ValueError):
+    """A special header that dbmail sets itself, or that could be used to forge mail."""
+
+
+class InvalidToken(DbmailError, ValueError):
+    """A signed token (unsubscribe, return path) is not one of ours."""
+
+
+class RelayUnavailable(DbmailError):
+    """No mail can go out at all: no connection, or TLS, login or the sender is refused.
+
+    No message is to blame, so none loses a try; the pass ends and the next one starts again.
+    """

@@ -1,0 +1,39 @@
+"""Addresses that get no (or not every) mail, and why."""
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+
+class Suppression(models.Model):
+    """One address that is left out of one scope of mail. An account is never touched by it."""
+
+    ALL = "all"
+
+    class Reason(models.TextChoices):
+        UNSUBSCRIBED = "unsubscribed", "the person unsubscribed"
+        BOUNCED = "bounced", "mail to it was refused for good"
+        COMPLAINED = "complained", "the person called it spam"
+        MANUAL = "manual", "an administrator entered it"
+
+    address = models.CharField(max_length=320, help_text="Lower-case, the domain in ASCII.")
+    scope = models.CharField(max_length=64, default=ALL, help_text='"all", or the name of a list or category.')
+    reason = models.CharField(max_length=16, choices=Reason)
+    source = models.TextField(blank=True, default="", help_text="What it rests on: the server's words, a link, a name.")
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="When it ends by itself; never if empty.")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="dbmail_suppressions"
+    )
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["address", "scope"], name="dbmail_suppression_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.address} ({self.scope}: {self.reason})"
+
+    def save(self, *args: object, **kwargs: object) -> None:
+        from ..addresses import normalise
+
+        self.address = normalise(self.address)
+        super().save(*args, **kwargs)  # type: ignore[arg-type]
