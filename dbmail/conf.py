@@ -1,7 +1,7 @@
 """Settings of dbmail: one dict, `DBMAIL`, typed, with defaults that work; read when used.
 
-    from dbmail.conf import config
-    config().expire_after
+from dbmail.conf import config
+config().expire_after
 """
 
 import dataclasses

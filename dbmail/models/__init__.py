@@ -1,9 +1,5 @@
 """What callers import. Tables live in the files beside this one, verbs in the rooms beside this folder."""
 
-from ..delivery.backends import CustomSMTPBackend
-from ..delivery.send import send_mail
-from ..outbox.expire import expire_unsent_emails
-from ..rendering.context import ActionHandler
 from .broadcast import MessageRequest, MessageVars
 from .email import Attempt, EmailRequest, TextOfEmail
 from .filters import PersistentQueryFilter
@@ -11,9 +7,7 @@ from .routing import EmailList, PlainRedirect
 from .suppression import Suppression
 
 __all__ = [
-    "ActionHandler",
     "Attempt",
-    "CustomSMTPBackend",
     "EmailList",
     "EmailRequest",
     "MessageRequest",
@@ -22,6 +16,4 @@ __all__ = [
     "PlainRedirect",
     "Suppression",
     "TextOfEmail",
-    "expire_unsent_emails",
-    "send_mail",
 ]

@@ -4,16 +4,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
 from ..exceptions import DbmailError
 from .filters import PersistentQueryFilter
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class MessageRequestQuerySet(models.QuerySet["MessageRequest"]):
@@ -59,7 +55,9 @@ class MessageRequest(models.Model):
         FAILED = "failed", "failed: it could not be processed, the reason says why"
 
     subject = models.TextField(
-        null=True, blank=True, help_text="A Django template on one line, for instance Welcome to {{ program.niceName }}!"
+        null=True,
+        blank=True,
+        help_text="A Django template on one line, for instance Welcome to {{ program.niceName }}!",
     )
     msgtext = models.TextField(
         "body",
@@ -97,7 +95,9 @@ class MessageRequest(models.Model):
         editable=False,
         help_text="Unprocessed requests and unsent mails expire when they are too old (one week).",
     )
-    processed = models.BooleanField(default=False, editable=False, help_text="Every recipient has been turned into mails.")
+    processed = models.BooleanField(
+        default=False, editable=False, help_text="Every recipient has been turned into mails."
+    )
     processed_by = models.DateTimeField(
         "not before", null=True, blank=True, help_text="Processed by the first pass after this time; at once if empty."
     )
@@ -130,14 +130,6 @@ class MessageRequest(models.Model):
     def __str__(self) -> str:
         return self.subject or f"Request {self.pk}"
 
-    def clean(self) -> None:
-        """Check all that can be known before anything is rendered; ValidationError by field."""
-        from ..outbox.validate import request_errors
-
-        errors = request_errors(self)
-        if errors:
-            raise ValidationError(errors)
-
     @property
     def special_headers_dict(self) -> dict[str, str]:
         """The special headers as a dict; assigning one stores it as JSON (save the request after)."""
@@ -157,83 +149,9 @@ class MessageRequest(models.Model):
             raise TypeError("special_headers_dict must be a dict of header names and values.")
         self.special_headers = json.dumps(value)
 
-    @staticmethod
-    def createRequest(var_dict: dict[str, Any] | None = None, **fields: Any) -> "MessageRequest":
-        """Save a request with its variables in one transaction.
-
-        `var_dict` maps a name in the templates to a saved model instance or plain JSON data.
-        Raises UnstorableVariable (a TypeError) for anything else, and saves nothing then.
-        """
-        from django.db import transaction
-
-        with transaction.atomic():
-            request = MessageRequest(**fields)
-            request.save()
-            MessageVars.createMessageVars(request, var_dict or {})
-        return request
-
     @classmethod
     def is_sendto_fn_name_choice(cls, sendto_fn_name: str) -> bool:
         return sendto_fn_name == cls.SEND_TO_SELF_REAL or sendto_fn_name in dict(cls.SENDTO_FN_CHOICES)
-
-    @classmethod
-    def get_sendto_fn_callable(cls, sendto_fn_name: str) -> "Callable[[Any], list[tuple[str, str]]]":
-        """The send-to function of this name. Raises UnknownSendTo."""
-        from ..recipients.sendto import send_to_function
-
-        return send_to_function(sendto_fn_name)
-
-    def parseSmartText(self, text: str, user: Any) -> str:
-        """`text` as a template of this request, rendered for `user` (escaped if it is HTML)."""
-        from ..rendering.message import parse_smart_text
-
-        return parse_smart_text(self, text, user)
-
-    def process(self) -> int:
-        """Turn the recipients into mails in the queue; the number made. Safe to repeat after a crash.
-
-        Raises DbmailError after it has marked this request as failed, with the reason.
-        """
-        from ..outbox.process import process_request
-
-        return process_request(self)
-
-    def pause(self) -> bool:
-        """Stop processing and sending within one batch; False if it is not under way."""
-        from ..outbox.control import pause
-
-        return pause(self)
-
-    def resume(self) -> bool:
-        """Go on after a pause; False if it was not paused."""
-        from ..outbox.control import resume
-
-        return resume(self)
-
-    def cancel(self) -> bool:
-        """Drop whatever has not left yet, for good; False if it had ended already."""
-        from ..outbox.control import cancel
-
-        return cancel(self)
-
-    def get_absolute_url(self) -> str:
-        from django.urls import reverse
-
-        return reverse("dbmail:public", args=[self.pk])
-
-    def public_url(self) -> str:
-        """The address of the public page, with the site in front where it is known."""
-        from ..conf import site_url
-
-        return site_url() + self.get_absolute_url()
-
-    def get_msg_vars(self, user: Any, key: str) -> Any:
-        """What templates may know of their own request: `{{ request.subject }}`, `{{ request.public_url }}`."""
-        if key == "public_url":
-            return self.public_url()
-        if key in ("id", "pk", "subject", "public", "created_at"):
-            return getattr(self, key)
-        return ""
 
 
 class MessageVars(models.Model):
@@ -251,24 +169,3 @@ class MessageVars(models.Model):
 
     def __str__(self) -> str:
         return f"{self.provider_name} of request {self.messagerequest_id}"
-
-    @staticmethod
-    def createMessageVars(msgrequest: MessageRequest, var_dict: dict[str, Any]) -> None:
-        """Store every variable of `var_dict`. Raises UnstorableVariable that names the first that cannot be."""
-        from ..rendering.variables import store_variables
-
-        store_variables(msgrequest, var_dict)
-
-    @staticmethod
-    def createVar(msgrequest: MessageRequest, name: str, obj: Any) -> "MessageVars":
-        """Store one variable. Raises UnstorableVariable."""
-        from ..rendering.variables import store_variables
-
-        return store_variables(msgrequest, {name: obj})[0]
-
-    @staticmethod
-    def getContext(msgrequest: MessageRequest, user: Any) -> Any:
-        """The template context of a request for one recipient. Raises MissingVariable."""
-        from ..rendering.variables import request_context
-
-        return request_context(msgrequest, user)

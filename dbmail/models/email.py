@@ -8,9 +8,6 @@ from django.db import models
 
 from .broadcast import MessageRequest
 
-if TYPE_CHECKING:
-    from datetime import datetime
-
 
 def new_message_id() -> str:
     """A Message-ID (RFC 5322, 3.6.4) without its angle brackets, in the domain that bounces go to."""
@@ -72,7 +69,9 @@ class TextOfEmail(models.Model):
     begun = models.BooleanField(
         default=False, help_text="The claiming worker has started to transmit; after its death the mail is in doubt."
     )
-    last_reply = models.TextField(blank=True, default="", help_text="The relay's last words, or why there was no mail.")
+    last_reply = models.TextField(
+        blank=True, default="", help_text="The relay's last words, or why there was no mail."
+    )
 
     if TYPE_CHECKING:
         attempt_set: models.Manager["Attempt"]
@@ -95,29 +94,6 @@ class TextOfEmail(models.Model):
 
     def __str__(self) -> str:
         return f"{self.subject} <{self.send_to}>"
-
-    def send(self) -> Exception | None:
-        """Send this mail now, whatever its turn; None, or the exception that says why it did not go.
-
-        Only a row that waits is sent: a mail that was sent, is being sent by a worker, is suppressed
-        or ended otherwise comes back as a DbmailError and nothing happens.
-        """
-        from ..outbox.deliver import send_one
-
-        return send_one(self)
-
-    def fill_msgtext(self) -> None:
-        """Render the body again from the request, after a purge cleared it, and save it."""
-        from ..outbox.expire import fill_msgtext
-
-        fill_msgtext(self)
-
-    @classmethod
-    def expireUnsentEmails(cls, min_tries: int = 0, older_than: "datetime | None" = None) -> int:
-        """Expire the waiting mails that a pass could send now and that failed `min_tries` times; their number."""
-        from ..outbox.expire import expire_mails
-
-        return expire_mails(min_tries=min_tries, created_before=older_than)
 
 
 class EmailRequest(models.Model):

@@ -16,7 +16,7 @@ class EmailList(models.Model):
     regex = models.CharField(
         "regular expression",
         max_length=512,
-        help_text="Matched against the local part, or against local@domain if it contains an @. ^(.*)$ matches everything.",
+        help_text="Matched against the local part, or local@domain if it contains an @. ^(.*)$ matches everything.",
     )
     seq = models.PositiveIntegerField(
         "sequence", blank=True, help_text="Smaller is earlier; numbered after the last row if empty."
@@ -25,7 +25,9 @@ class EmailList(models.Model):
     subject_prefix = models.CharField(max_length=64, blank=True, default="")
     admin_hold = models.BooleanField(default=False, help_text="Hold each message until a moderator approves it.")
     cc_all = models.BooleanField(default=False, help_text="One message that names everyone, instead of one each.")
-    from_email = models.CharField(max_length=512, blank=True, default="", help_text="Stands in From instead of the list.")
+    from_email = models.CharField(
+        max_length=512, blank=True, default="", help_text="Stands in From instead of the list."
+    )
     description = models.TextField(blank=True, default="")
 
     class Meta:

@@ -19,7 +19,9 @@ class Suppression(models.Model):
     address = models.CharField(max_length=320, help_text="Lower-case, the domain in ASCII.")
     scope = models.CharField(max_length=64, default=ALL, help_text='"all", or the name of a list or category.')
     reason = models.CharField(max_length=16, choices=Reason)
-    source = models.TextField(blank=True, default="", help_text="What it rests on: the server's words, a link, a name.")
+    source = models.TextField(
+        blank=True, default="", help_text="What it rests on: the server's words, a link, a name."
+    )
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField(null=True, blank=True, help_text="When it ends by itself; never if empty.")
     created_by = models.ForeignKey(
