@@ -22,9 +22,7 @@ def test_a_formatted_mailbox_is_read_back(name):
 
 
 def test_a_line_break_in_a_name_becomes_a_space():
-    assert (
-        format_mailbox("ann@example.org", "Ann\r\nBcc: x") == '"Ann Bcc: x" <ann@example.org>'
-    )
+    assert format_mailbox("ann@example.org", "Ann\r\nBcc: x") == '"Ann Bcc: x" <ann@example.org>'
 
 
 @pytest.mark.parametrize(
