@@ -1,6 +1,6 @@
 """The one place that takes e-mail addresses apart and puts them together (RFC 5322, 6531)."""
 
-from email.utils import formataddr, parseaddr
+from email.utils import formataddr, getaddresses
 from typing import NamedTuple
 
 from django.core.exceptions import ValidationError
@@ -39,8 +39,11 @@ def parse_mailbox(text: str) -> Mailbox:
     raw = text.strip()
     if "\n" in raw or "\r" in raw or "\0" in raw:
         raise AddressError(f"A line break is not allowed in the address {text!r}.")
-    name, address = parseaddr(raw, strict=True) if _STRICT else parseaddr(raw)
-    if not address:
+    found = getaddresses([raw])
+    name, address = found[0] if len(found) == 1 else ("", "")
+    # Pythons before the fix of CVE-2023-27043 take ann@example.org
+    # out of `ann@example.org]<eve@evil.test>`: the address must be the end of the text.
+    if not address or not raw.endswith((address, f"<{address}>")):
         raise AddressError(f'{text!r} is not one e-mail address; write "Name <local@domain>".')
     check_address(address)
     return Mailbox(address, one_line(name))
@@ -110,15 +113,6 @@ def domain_matches(domain: str, allowed: str) -> bool:
     return domain == allowed.lstrip(".") or (allowed.startswith(".") and domain.endswith(allowed))
 
 
-def _parseaddr_is_strict() -> bool:
-    try:
-        parseaddr("a@example.org", strict=True)
-    except TypeError:
-        return False
-    return True
-
-
-_STRICT = _parseaddr_is_strict()
 __all__ = [
     "Mailbox",
     "ascii_domain",

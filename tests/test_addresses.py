@@ -27,9 +27,24 @@ def test_a_line_break_in_a_name_becomes_a_space():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "ann", "ann@", "@example.org", "a@example.org, b@example.org", "a@b@example.org", "a b@example.org",
-     "Ann <a@example.org>\nBcc: b@example.org", "a@example.org\0", f"{'x' * 330}@example.org"],
-)  # fmt: skip
+    [
+        "",
+        "ann",
+        "ann@",
+        "@example.org",
+        "a@example.org, b@example.org",
+        "a@b@example.org",
+        "a b@example.org",
+        "Ann <a@example.org>\nBcc: b@example.org",
+        "a@example.org\0",
+        "ann@example.org]<eve@evil.test>",
+        "ann@example.org)eve@evil.test",
+        "ann@example.org(<eve@evil.test>",
+        "<ann@example.org> eve@evil.test",
+        "Ann <a@example.org> <b@example.org>",
+        f"{'x' * 330}@example.org",
+    ],
+)
 def test_what_is_not_one_address_is_refused(text):
     with pytest.raises(AddressError):
         parse_mailbox(text)
