@@ -1,6 +1,7 @@
 """A broadcast: what is sent, to whom, in whose name, and how far it has come."""
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -152,6 +153,13 @@ class MessageRequest(models.Model):
     @classmethod
     def is_sendto_fn_name_choice(cls, sendto_fn_name: str) -> bool:
         return sendto_fn_name == cls.SEND_TO_SELF_REAL or sendto_fn_name in dict(cls.SENDTO_FN_CHOICES)
+
+    @classmethod
+    def get_sendto_fn_callable(cls, sendto_fn_name: str) -> Callable[[Any], list[tuple[str, str]]]:
+        """The function user -> [(address, name), ...] of this name. Raises UnknownSendTo."""
+        from ..recipients.sendto import send_to_function
+
+        return send_to_function(sendto_fn_name)
 
 
 class MessageVars(models.Model):

@@ -1,0 +1,75 @@
+"""Send-to functions: which addresses of a user get a message."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..addresses import Mailbox, check_address, normalise, one_line
+from ..exceptions import AddressError, UnknownSendTo
+from .contacts import contacts_of
+
+_KINDS: dict[str, tuple[str, ...]] = {
+    "": ("self",),
+    "send_to_self": ("self",),
+    "send_to_guardian": ("guardian",),
+    "send_to_emergency": ("emergency",),
+    "send_to_self_and_guardian": ("self", "guardian"),
+    "send_to_self_and_emergency": ("self", "emergency"),
+    "send_to_guardian_and_emergency": ("guardian", "emergency"),
+    "send_to_self_and_guardian_and_emergency": ("self", "guardian", "emergency"),
+}
+
+
+def addresses_for(users: Sequence[Any], sendto_name: str) -> tuple[dict[Any, list[Mailbox]], dict[Any, str]]:
+    """For each user's key the mailboxes that get the message, and for each that had trouble the reason.
+
+    A contact without an address yields nothing; an emergency contact that is missing is the guardian;
+    an address that comes twice for one user counts once. A user can stand in both answers: an address
+    that cannot be used takes none of the others away. Raises UnknownSendTo, SettingError.
+    """
+    kinds = _kinds(sendto_name)
+    contacts, failed = contacts_of(users) if kinds != ("self",) else ({}, {})
+    found: dict[Any, list[Mailbox]] = {}
+    for user in users:
+        boxes: dict[str, Mailbox] = {}
+        for kind in kinds:
+            try:
+                box = _mailbox(user, kind, contacts.get(user.pk) or {})
+            except (AddressError, TypeError, ValueError, AttributeError) as error:
+                failed[user.pk] = f"The {kind} address cannot be used: {error}"
+            else:
+                if box:
+                    boxes.setdefault(normalise(box.address), box)
+        found[user.pk] = list(boxes.values())
+    return found, failed
+
+
+def _kinds(name: str) -> tuple[str, ...]:
+    try:
+        return _KINDS[name]
+    except KeyError:
+        known = ", ".join(filter(None, _KINDS))
+        raise UnknownSendTo(f"{name!r} is not a send-to function. Known: {known}.") from None
+
+
+def _mailbox(user: Any, kind: str, contacts: dict[str, tuple[str, str]]) -> Mailbox | None:
+    """The user's own mailbox or that contact's; None where there is no address."""
+    if kind == "self":
+        pair = (getattr(user, user.get_email_field_name()), user.get_full_name())
+    else:
+        pair = contacts.get(kind) or contacts.get("guardian") or ("", "")
+    address, name = pair
+    address = (address or "").strip()
+    return Mailbox(check_address(address), one_line(name or "")) if address else None
+
+
+def send_to_function(name: str) -> Callable[[Any], list[tuple[str, str]]]:
+    """The function user -> [(address, name), ...] of this name. Raises UnknownSendTo."""
+    kinds = _kinds(name)
+
+    def send_to(user: Any) -> list[tuple[str, str]]:
+        found, _ = addresses_for([user], name)
+        return [(box.address, box.name) for box in found[user.pk]]
+
+    send_to.__name__ = name or "send_to_self"
+    send_to.__doc__ = f"The {' and '.join(kinds)} mailboxes of a user, each (address, name)."
+    return send_to
