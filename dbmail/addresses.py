@@ -1,6 +1,8 @@
 """The one place that takes e-mail addresses apart and puts them together (RFC 5322, 6531)."""
 
-from email.utils import formataddr, getaddresses
+import re
+from email.utils import getaddresses
+from functools import lru_cache
 from typing import NamedTuple
 
 from django.core.exceptions import ValidationError
@@ -10,6 +12,12 @@ from .exceptions import AddressError
 
 _MAX_LENGTH = 320  # 64 + "@" + 255, RFC 3696 erratum 1690
 _validate = EmailValidator(allowlist=["localhost"])
+_LOCAL = re.compile(EmailValidator.user_regex.pattern, re.IGNORECASE)
+# Atoms as a name (RFC 5322, 3.2.3) before an address in brackets, or an address alone.
+_ATOM = r"[\w!#$%&'*+/=?^`{|}~-]"
+_BARE = rf"{_ATOM}+(?:\.{_ATOM}+)*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*"
+_PHRASE = re.compile(rf"{_ATOM}+(?: {_ATOM}+)*", re.ASCII)
+_SIMPLE = re.compile(rf"(?:({_ATOM}+(?: {_ATOM}+)*) ?)?<({_BARE})>|({_BARE})", re.ASCII)
 
 
 class Mailbox(NamedTuple):
@@ -28,7 +36,9 @@ class Mailbox(NamedTuple):
 
 def one_line(text: str) -> str:
     """`text` without line breaks, NULs or other control characters, white space collapsed."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    return " ".join(text.split())
 
 
 def parse_mailbox(text: str) -> Mailbox:
@@ -37,6 +47,8 @@ def parse_mailbox(text: str) -> Mailbox:
     Raises AddressError for anything else: none, several, a line break, a bad local part or domain.
     """
     raw = text.strip()
+    if simple := _SIMPLE.fullmatch(raw):  # nearly all of them, without the full grammar
+        return Mailbox(check_address(simple[2] or simple[3]), one_line(simple[1] or ""))
     if "\n" in raw or "\r" in raw or "\0" in raw:
         raise AddressError(f"A line break is not allowed in the address {text!r}.")
     found = getaddresses([raw])
@@ -56,13 +68,18 @@ def check_address(address: str) -> str:
     local, _, domain = address.rpartition("@")
     # EmailValidator knows ASCII local parts only; RFC 6531 allows any other printable character.
     ascii_local = "".join(c if c.isascii() else "x" for c in local)
-    try:
-        _validate(f"{ascii_local}@{domain}")
-    except ValidationError:
-        raise AddressError(f"{address!r} is not a valid e-mail address.") from None
-    if not address.isprintable():
+    if not (_LOCAL.match(ascii_local) and address.isprintable() and _is_domain(domain)):
         raise AddressError(f"{address!r} is not a valid e-mail address.")
     return address
+
+
+@lru_cache(maxsize=4096)
+def _is_domain(domain: str) -> bool:
+    try:
+        _validate(f"x@{domain}")
+    except ValidationError:
+        return False
+    return True
 
 
 def format_mailbox(address: str, name: str = "") -> str:
@@ -70,8 +87,8 @@ def format_mailbox(address: str, name: str = "") -> str:
     name = one_line(name)
     if not name:
         return address
-    if name.isascii():
-        return formataddr((name, address))
+    if _PHRASE.fullmatch(name):
+        return f"{name} <{address}>"
     quoted = name.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{quoted}" <{address}>'
 

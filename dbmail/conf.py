@@ -5,18 +5,26 @@ config().expire_after
 """
 
 import dataclasses
+import ipaddress
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
 from django.core.signals import setting_changed
+from django.utils.functional import Promise
 from django.utils.module_loading import import_string
 
 from .addresses import domain_of, parse_mailbox
 from .exceptions import AddressError, SettingError
+from .rates import Rates, parse_rates
+
+#: Numbers that turn something off.
+_MAY_BE_0 = ("CANARY", "BREAKER", "INCOMING_SEND_SECONDS", "INCOMING_NOTICES")
+_NO_LIMITS = Rates()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +58,17 @@ class Config:
     retry_wait: timedelta = timedelta(minutes=20)
     #: How long a worker may keep a claimed mail before another takes it over.
     lease: timedelta = timedelta(minutes=10)
+    #: How many mails may go in how long, shared by all workers: {"sender:example.org": "500/h",
+    #: "domain:gmail.com": "20/min", "domain:*": "100/min", "all": "14/s"}. See dbmail/rates.py; default: no limits.
+    rates: Rates = _NO_LIMITS
+    #: Mails of each broadcast that go first, while the rest waits for CANARY_WAIT; 0: none.
+    canary: int = 0
+    #: How long the rest of a broadcast waits after its first mails.
+    canary_wait: timedelta = timedelta(minutes=15)
+    #: Share of mails refused for good above which a broadcast is paused, and its creator told; 0: never.
+    breaker: float = 0.1
     #: Mails claimed at once by one connection.
-    batch_size: int = 100
+    batch_size: int = 200
     #: Recipients turned into rows in one transaction.
     chunk_size: int = 500
     #: Longest subject or body that a template may render to, in characters.
@@ -66,6 +83,51 @@ class Config:
     merge_families: bool = True
     #: Dotted path of `hook(suppression)`, called after a person unsubscribed or came back.
     unsubscribe_hook: str = ""
+    #: Categories that people may leave one by one: {"news": "Monthly news", ...}. A broadcast names one of them.
+    categories: dict[str, str] = field(default_factory=dict)
+    #: Sign here with DKIM: {"SELECTOR": name, "KEY": path of an RSA key in PEM, "DOMAIN": "" for that of From}.
+    dkim: dict[str, str] = field(default_factory=dict)
+    #: Selectors of the DKIM keys that the relay or provider signs with, for the doctor to look up.
+    dkim_selectors: tuple[str, ...] = ()
+    #: IP addresses that mail leaves from, for the doctor, where that is not the relay's own.
+    sends_from: tuple[str, ...] = ()
+    #: SendGrid's public key for its signed event webhook; two with a blank between while it is being changed.
+    sendgrid_webhook_key: str = ""
+    #: How far the time of a signed webhook may be from now; an older one is a replay.
+    webhook_tolerance: timedelta = timedelta(minutes=10)
+    #: How long an address is left out after mail to it was refused for good.
+    hard_bounce_rest: timedelta = timedelta(days=365)
+    #: Bounces for other reasons (a full mailbox, a policy) within the window after which an address is left out.
+    soft_bounces: int = 5
+    soft_bounce_window: timedelta = timedelta(days=14)
+    #: How long an address is left out after too many of those.
+    soft_bounce_rest: timedelta = timedelta(days=30)
+    #: Look-ups from the user (`date_joined`, `studentinfo__program`) that an audience may be built from on the page.
+    #: Default: the fields of the user and of the project's tables that point at users, no addresses.
+    audience_fields: tuple[str, ...] = ()
+    #: People above which a broadcast is large: its audience is pointed out, and sending it takes `approval`.
+    large_audience: int = 2000
+    #: What sending to a large audience takes: "typed" (the number of people) or "second" (another person).
+    approval: str = "typed"
+    #: Handlers of incoming mail of the project's own, as dotted paths; a row names the last part.
+    handlers: tuple[str, ...] = ()
+    #: Dotted path of `has_alias(user) -> bool`: who gets mail at username@. Default: staff.
+    user_aliases: str = ""
+    #: Names under which our own MTA writes Authentication-Results (RFC 8601). Where it is empty, no From counts.
+    authserv_ids: tuple[str, ...] = ()
+    #: Largest incoming message, in bytes; the MTA's own limit should be lower.
+    incoming_max_size: int = 30_000_000
+    #: Received fields from which on a message counts as a loop.
+    incoming_max_received: int = 25
+    #: Recipients from which on a message waits for a moderator.
+    incoming_max_recipients: int = 1000
+    #: Notices a day for one user about mail to unknown addresses; 0: none, the mail server tells whom it likes.
+    incoming_notices: int = 3
+    #: So many seconds copies are sent at once, while the mail server waits; 0 leaves them all to the next pass.
+    #: Well below the 50 seconds that the gate has for a message.
+    incoming_send_seconds: float = 10.0
+    #: How long the bytes of an incoming message are kept.
+    incoming_keep: timedelta = timedelta(days=30)
 
 
 @lru_cache(maxsize=1)
@@ -78,12 +140,12 @@ def read(given: Any) -> Config:
     """`DBMAIL` as a Config, with the defaults that come from other settings filled in."""
     if not isinstance(given, dict):
         raise SettingError(f"DBMAIL must be a dict, not {type(given).__name__}.")
-    fields = {field.name.upper(): field for field in dataclasses.fields(Config)}
+    fields = {field.name.upper(): getattr(Config(), field.name) for field in dataclasses.fields(Config)}
     values: dict[str, Any] = {}
     for key, value in given.items():
         if key not in fields:
             raise SettingError(f"DBMAIL has no setting {key!r}. Known: {', '.join(sorted(fields))}.")
-        values[key.lower()] = _typed(key, value, fields[key].default)
+        values[key.lower()] = _typed(key, value, fields[key])
     addresses = getattr(settings, "DEFAULT_EMAIL_ADDRESSES", {}) or {}
     values["bounces"] = values.get("bounces") or addresses.get("bounces") or settings.DEFAULT_FROM_EMAIL
     values["support"] = values.get("support") or addresses.get("support") or values["bounces"]
@@ -113,23 +175,68 @@ def _typed(key: str, value: Any, default: Any) -> Any:
     if wanted is tuple and isinstance(value, list | tuple | set | frozenset):
         value = tuple(value)
         if all(isinstance(item, str) for item in value):
-            return value
+            return _ips(value) if key == "SENDS_FROM" else value
         raise SettingError(f"DBMAIL[{key!r}] must hold strings only.")
+    if wanted is Rates and isinstance(value, dict):
+        return parse_rates(value)
     if wanted is float and type(value) is int:
         value = float(value)
     if wanted is str and value is None:
         return ""
     if type(value) is not wanted:
-        raise SettingError(f"DBMAIL[{key!r}] must be a {wanted.__name__}, not {type(value).__name__}.")
-    if wanted in (int, float) and value <= 0:
+        name = "dict" if wanted is Rates else wanted.__name__
+        raise SettingError(f"DBMAIL[{key!r}] must be a {name}, not {type(value).__name__}.")
+    if wanted in (int, float) and (value < 0 or (value == 0 and key not in _MAY_BE_0)):
         raise SettingError(f"DBMAIL[{key!r}] must be more than 0, not {value}.")
+    if key == "BREAKER" and not value < 1:
+        raise SettingError(f'DBMAIL["BREAKER"] is a share, such as 0.1; {value} would never be reached.')
     if wanted is timedelta and value <= timedelta(0):
         raise SettingError(f"DBMAIL[{key!r}] must be a positive timedelta.")
+    if key == "CATEGORIES":
+        _check_categories(value)
+    if key == "DKIM":
+        _check_dkim(value)
     if key == "IN_DOUBT" and value not in ("resend", "hold"):
         raise SettingError(f'DBMAIL["IN_DOUBT"] must be "resend" or "hold", not {value!r}.')
+    if key == "APPROVAL" and value not in ("typed", "second"):
+        raise SettingError(f'DBMAIL["APPROVAL"] must be "typed" or "second", not {value!r}.')
     if key == "SITE_URL" and value and not value.startswith(("https://", "http://")):
         raise SettingError(f'DBMAIL["SITE_URL"] must begin with https://, not {value!r}.')
     return value
+
+
+def _check_categories(categories: dict[Any, Any]) -> None:
+    for name, title in categories.items():
+        if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name) or name == "all":
+            raise SettingError(
+                f'DBMAIL["CATEGORIES"]: {name!r} cannot be the name of a category; '
+                'use up to 64 of a-z, 0-9, "_" and "-", and not "all".'
+            )
+        if not isinstance(title, str | Promise) or not title:
+            raise SettingError(f'DBMAIL["CATEGORIES"][{name!r}] must be the title that people see.')
+
+
+def _ips(texts: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return tuple(str(ipaddress.ip_address(text)) for text in texts)
+    except ValueError as error:
+        raise SettingError(f'DBMAIL["SENDS_FROM"]: {error}.') from error
+
+
+def _check_dkim(given: dict[Any, Any]) -> None:
+    wrong = set(given) - {"SELECTOR", "KEY", "DOMAIN"}
+    if wrong or (given and not (given.get("SELECTOR") and given.get("KEY"))):
+        raise SettingError('DBMAIL["DKIM"] must hold SELECTOR and KEY, and may hold DOMAIN; nothing else.')
+    if not all(isinstance(value, str) for value in given.values()):
+        raise SettingError('DBMAIL["DKIM"]: SELECTOR, KEY (a path) and DOMAIN must be strings.')
+
+
+def category_choices() -> list[tuple[str, Any]]:
+    """The categories of the project, as choices of a form field; none where DBMAIL cannot be read: a check says so."""
+    try:
+        return list(config().categories.items())
+    except SettingError:
+        return []
 
 
 def load(key: str, dotted_path: str) -> Callable[..., Any]:

@@ -68,3 +68,15 @@ class RelayUnavailable(DbmailError):
 
     No message is to blame, so none loses a try; the pass ends and the next one starts again.
     """
+
+
+class CannotSign(RelayUnavailable, SettingError):
+    """DBMAIL["DKIM"] names a key that cannot be used: no mail goes out at all, since none leaves unsigned."""
+
+
+class MailRefused(DbmailError):
+    """The relay did not take a mail; `reply` is what it said (delivery.smtp.Reply), None where nothing was asked."""
+
+    def __init__(self, message: str, reply: object = None) -> None:
+        super().__init__(message)
+        self.reply = reply

@@ -60,6 +60,7 @@ def test_one_request_has_one_copy_of_a_mail_for_an_address():
 
 
 def test_rules_without_a_number_are_put_last():
+    EmailList.objects.all().delete()
     numbers = [EmailList.objects.create(regex="^a$", handler="PlainList").seq for _ in range(3)]
     assert numbers == [0, 5, 10]
 

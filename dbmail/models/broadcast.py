@@ -5,11 +5,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.db import models
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
+from ..conf import category_choices
 from ..exceptions import DbmailError
+from ..wake import wake_workers
 from .filters import PersistentQueryFilter
 
 
@@ -46,14 +50,14 @@ class MessageRequest(models.Model):
     )
 
     class State(models.TextChoices):
-        DRAFT = "draft", "draft: still being written, nothing happens"
-        SCHEDULED = "scheduled", "scheduled: the next pass after its time takes it up"
-        PROCESSING = "processing", "processing: recipients are being turned into mails"
-        SENDING = "sending", "sending: every mail is in the queue, some have not left it"
-        PAUSED = "paused", "paused: nothing is processed or sent until it is resumed"
-        DONE = "done", "done: no mail is waiting"
-        CANCELLED = "cancelled", "cancelled: what had not left was dropped"
-        FAILED = "failed", "failed: it could not be processed, the reason says why"
+        DRAFT = "draft", _("draft: still being written, nothing happens")
+        SCHEDULED = "scheduled", _("scheduled: the next pass after its time takes it up")
+        PROCESSING = "processing", _("processing: recipients are being turned into mails")
+        SENDING = "sending", _("sending: every mail is in the queue, some have not left it")
+        PAUSED = "paused", _("paused: nothing is processed or sent until it is resumed")
+        DONE = "done", _("done: no mail is waiting")
+        CANCELLED = "cancelled", _("cancelled: what had not left was dropped")
+        FAILED = "failed", _("failed: it could not be processed, the reason says why")
 
     subject = models.TextField(
         null=True,
@@ -105,13 +109,43 @@ class MessageRequest(models.Model):
     priority_level = models.IntegerField(
         "priority", null=True, blank=True, help_text="Higher leaves first; empty counts as 0."
     )
+    category = models.CharField(
+        max_length=64,
+        choices=category_choices,
+        blank=True,
+        default="",
+        help_text="What kind of mail this is: people can leave one category and stay in the others.",
+    )
     public = models.BooleanField(
         default=False, help_text="Anyone may read the subject and body at /email/<id>, without any recipient's data."
     )
     state = models.CharField(max_length=16, choices=State, default=State.SCHEDULED, editable=False)
     state_reason = models.TextField(blank=True, default="", editable=False)
-    progress = models.JSONField(
-        default=dict, editable=False, help_text="How far processing has come: the last key, and counts."
+    progress = models.JSONField(default=dict, editable=False, help_text="What processing has counted so far.")
+    cursor = models.CharField(
+        max_length=255,
+        blank=True,
+        default="",
+        editable=False,
+        help_text="The last recipient that became mail, as JSON.",
+    )
+    accepted = models.PositiveIntegerField(
+        default=0, editable=False, help_text="Mails that the relay took, since it began or was resumed."
+    )
+    refused = models.PositiveIntegerField(
+        default=0, editable=False, help_text="Mails refused for good, since it began or was resumed."
+    )
+    canary_left = models.PositiveIntegerField(
+        null=True, blank=True, editable=False, help_text="How many of its first mails may still go before it waits."
+    )
+    canary_until = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Until when the rest waits for what becomes of the first."
+    )
+    claimed_by = models.CharField(
+        max_length=64, blank=True, default="", editable=False, help_text="The worker that processes it now."
+    )
+    claimed_until = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="End of that worker's lease."
     )
 
     objects = MessageRequestQuerySet.as_manager()
@@ -121,6 +155,7 @@ class MessageRequest(models.Model):
         textofemail_set: models.Manager[Any]
 
     class Meta:
+        verbose_name = "broadcast"
         ordering = ["-id"]
         indexes = [models.Index(fields=["state", "processed_by"], name="dbmail_request_state")]
         permissions = [
@@ -130,6 +165,19 @@ class MessageRequest(models.Model):
 
     def __str__(self) -> str:
         return self.subject or f"Request {self.pk}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        super().save(*args, **kwargs)
+        if self.state == self.State.SCHEDULED:
+            wake_workers(self._state.db)
+
+    def clean(self) -> None:
+        """Check all that can be known before anything is rendered; ValidationError by field."""
+        from ..outbox.validate import request_errors
+
+        errors = request_errors(self)
+        if errors:
+            raise ValidationError(errors)
 
     @property
     def special_headers_dict(self) -> dict[str, str]:
@@ -150,6 +198,19 @@ class MessageRequest(models.Model):
             raise TypeError("special_headers_dict must be a dict of header names and values.")
         self.special_headers = json.dumps(value)
 
+    @staticmethod
+    def createRequest(var_dict: dict[str, Any] | None = None, **fields: Any) -> "MessageRequest":
+        """Save a request with its variables in one transaction.
+
+        `var_dict` maps a name in the templates to a saved model instance or plain JSON data.
+        Raises UnstorableVariable (a TypeError) for anything else, and saves nothing then.
+        """
+        with transaction.atomic():
+            request = MessageRequest(**fields)
+            request.save()
+            MessageVars.createMessageVars(request, var_dict or {})
+        return request
+
     @classmethod
     def is_sendto_fn_name_choice(cls, sendto_fn_name: str) -> bool:
         return sendto_fn_name == cls.SEND_TO_SELF_REAL or sendto_fn_name in dict(cls.SENDTO_FN_CHOICES)
@@ -161,11 +222,63 @@ class MessageRequest(models.Model):
 
         return send_to_function(sendto_fn_name)
 
+    def parseSmartText(self, text: str, user: Any) -> str:
+        """`text` as a template of this request, rendered for `user` (escaped if it is HTML)."""
+        from ..rendering.message import parse_smart_text
+
+        return parse_smart_text(self, text, user)
+
+    def process(self) -> int:
+        """Turn the recipients into mails in the queue; the number made. Safe to repeat after a crash.
+
+        Raises DbmailError after it has marked this request as failed, with the reason.
+        """
+        from ..outbox.process import process_request
+
+        return process_request(self)
+
+    def pause(self) -> bool:
+        """Stop processing and sending within one batch; False if it is not under way."""
+        from ..outbox.control import pause
+
+        return pause(self)
+
+    def resume(self) -> bool:
+        """Go on after a pause; False if it was not paused."""
+        from ..outbox.control import resume
+
+        return resume(self)
+
+    def cancel(self) -> bool:
+        """Drop whatever has not left yet, for good; False if it had ended already."""
+        from ..outbox.control import cancel
+
+        return cancel(self)
+
+    def get_absolute_url(self) -> str:
+        from django.urls import reverse
+
+        return reverse("dbmail:public", args=[self.pk])
+
+    def public_url(self) -> str:
+        """The address of the public page, with the site in front where it is known."""
+        from ..conf import site_url
+
+        return site_url() + self.get_absolute_url()
+
+    def get_msg_vars(self, user: Any, key: str) -> Any:
+        """What templates may know of their own request: `{{ request.subject }}`, `{{ request.public_url }}`."""
+        if key == "public_url":
+            return self.public_url()
+        if key in ("id", "pk", "subject", "public", "created_at"):
+            return getattr(self, key)
+        return ""
+
 
 class MessageVars(models.Model):
     """One variable of a request: a reference to a model instance, or plain data. Never a pickle."""
 
-    messagerequest = models.ForeignKey(MessageRequest, on_delete=models.CASCADE)
+    messagerequest = models.ForeignKey(MessageRequest, on_delete=models.CASCADE, db_index=False)  # see the constraint
     provider_name = models.CharField("name", max_length=128)
     provider = models.JSONField("value", help_text='{"model": "app.Model", "pk": ...} or {"value": ...}')
 
@@ -177,3 +290,24 @@ class MessageVars(models.Model):
 
     def __str__(self) -> str:
         return f"{self.provider_name} of request {self.messagerequest_id}"
+
+    @staticmethod
+    def createMessageVars(msgrequest: MessageRequest, var_dict: dict[str, Any]) -> None:
+        """Store every variable of `var_dict`. Raises UnstorableVariable that names the first that cannot be."""
+        from ..rendering.variables import store_variables
+
+        store_variables(msgrequest, var_dict)
+
+    @staticmethod
+    def createVar(msgrequest: MessageRequest, name: str, obj: Any) -> "MessageVars":
+        """Store one variable. Raises UnstorableVariable."""
+        from ..rendering.variables import store_variables
+
+        return store_variables(msgrequest, {name: obj})[0]
+
+    @staticmethod
+    def getContext(msgrequest: MessageRequest, user: Any) -> Any:
+        """The template context of a request for one recipient. Raises MissingVariable."""
+        from ..rendering.variables import request_context
+
+        return request_context(msgrequest, user)

@@ -1,20 +1,43 @@
 """One mail to one address: the queue, and the audit trail after it."""
 
+import hashlib
 import uuid
+from datetime import timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
+from ..addresses import normalise, parse_mailbox
+from ..conf import config
+from ..wake import wake_workers
 from .broadcast import MessageRequest
 
 
 def new_message_id() -> str:
     """A Message-ID (RFC 5322, 3.6.4) without its angle brackets, in the domain that bounces go to."""
-    from ..addresses import domain_of, parse_mailbox
-    from ..conf import config
+    return f"{uuid.uuid4().hex}@{_domain(config().bounces)}"
 
-    return f"{uuid.uuid4().hex}@{domain_of(parse_mailbox(config().bounces).address)}"
+
+@lru_cache(maxsize=8)
+def _domain(text: str) -> str:
+    return parse_mailbox(text).domain
+
+
+def copy_key(subject: str, body: str) -> str:
+    """Equal for equal mails: two accounts at one address get one copy of those."""
+    return hashlib.sha1(f"{subject}\0{body}".encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
+
+
+class TextOfEmailQuerySet(models.QuerySet["TextOfEmail"]):
+    def bulk_create(self, *args: Any, **kwargs: Any) -> Any:
+        made = super().bulk_create(*args, **kwargs)
+        if made:
+            wake_workers(self.db)
+        return made
 
 
 class TextOfEmail(models.Model):
@@ -24,16 +47,27 @@ class TextOfEmail(models.Model):
     """
 
     class State(models.TextChoices):
-        QUEUED = "queued", "queued: waits for its turn, or for its next try"
-        SENDING = "sending", "sending: claimed by a worker until its lease ends"
-        SENT = "sent", "sent: the relay has taken it"
-        FAILED = "failed", "failed: refused for good, or out of tries"
-        EXPIRED = "expired", "expired: too old to be of use, never sent"
-        SUPPRESSED = "suppressed", "suppressed: the address wants no such mail, never sent"
-        CANCELLED = "cancelled", "cancelled: its request was cancelled, never sent"
-        IN_DOUBT = "in_doubt", "in doubt: its worker died while sending; it may have arrived"
+        QUEUED = "queued", _("queued: waits for its turn, or for its next try")
+        SENDING = "sending", _("sending: claimed by a worker until its lease ends")
+        SENT = "sent", _("sent: the relay has taken it")
+        FAILED = "failed", _("failed: refused for good, or out of tries")
+        EXPIRED = "expired", _("expired: too old to be of use, never sent")
+        SUPPRESSED = "suppressed", _("suppressed: the address wants no such mail, never sent")
+        CANCELLED = "cancelled", _("cancelled: its request was cancelled, never sent")
+        IN_DOUBT = "in_doubt", _("in doubt: its worker died while sending; it may have arrived")
 
-    messagerequest = models.ForeignKey(MessageRequest, on_delete=models.CASCADE, null=True, blank=True)
+    # No index of its own: two below begin with it.
+    messagerequest = models.ForeignKey(MessageRequest, on_delete=models.CASCADE, null=True, blank=True, db_index=False)
+    # Nor this one: its constraint below begins with it.
+    forward = models.ForeignKey(
+        "dbmail.Forward",
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        db_index=False,
+        editable=False,
+        help_text="The incoming message that this mail is a copy of.",
+    )
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.SET_NULL,
@@ -52,18 +86,29 @@ class TextOfEmail(models.Model):
         editable=False,
         help_text="Tells several mails of one request to one address apart; see the unique constraint.",
     )
+    scope = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        editable=False,
+        help_text="The category or list that suppression is asked for, at the last moment; see unsubscribe/scope.py.",
+    )
     subject = models.TextField(blank=True)
     msgtext = models.TextField("body", blank=True, help_text="Plain text or HTML; cleared by a purge.")
     plaintext = models.TextField("text part", blank=True, default="", help_text="The text beside an HTML body.")
     message_id = models.CharField(
         "Message-ID", max_length=255, default=new_message_id, editable=False, help_text="The same on every try."
     )
-    created_at = models.DateTimeField(help_text="When its request was created: expiry counts from here.")
+    created_at = models.DateTimeField(
+        default=timezone.now, help_text="When its request was created: expiry counts from here."
+    )
     sent = models.DateTimeField(null=True, blank=True, help_text="When it left the queue.")
     sent_by = models.DateTimeField("not before", null=True, blank=True)
     tries = models.IntegerField(default=0, help_text="Tries that failed.")
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
-    due_at = models.DateTimeField(help_text="When the next try may be made; rows leave in this order.")
+    due_at = models.DateTimeField(
+        default=timezone.now, help_text="When the next try may be made; rows leave in this order."
+    )
     claimed_by = models.CharField(max_length=64, blank=True, default="", help_text="The worker that sends it now.")
     claimed_until = models.DateTimeField(null=True, blank=True, help_text="End of that worker's lease.")
     begun = models.BooleanField(
@@ -72,6 +117,8 @@ class TextOfEmail(models.Model):
     last_reply = models.TextField(
         blank=True, default="", help_text="The relay's last words, or why there was no mail."
     )
+
+    objects = TextOfEmailQuerySet.as_manager()
 
     if TYPE_CHECKING:
         attempt_set: models.Manager["Attempt"]
@@ -82,6 +129,7 @@ class TextOfEmail(models.Model):
         verbose_name = "mail"
         constraints = [
             models.UniqueConstraint(fields=["messagerequest", "address", "copy_key"], name="dbmail_one_copy"),
+            models.UniqueConstraint(fields=["forward", "address"], name="dbmail_one_forwarded_copy"),
         ]
         indexes = [
             # The queue: one request's rows in their order. Also counts by state for one request.
@@ -95,6 +143,40 @@ class TextOfEmail(models.Model):
     def __str__(self) -> str:
         return f"{self.subject} <{self.send_to}>"
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Rows made by hand need no more than the reference's fields: the others follow from those."""
+        if not self.address and self.send_to:
+            self.address = normalise(parse_mailbox(self.send_to).address)
+        if not self.copy_key:
+            self.copy_key = copy_key(self.subject, self.msgtext)
+        super().save(*args, **kwargs)
+        if self.state == self.State.QUEUED:
+            wake_workers(self._state.db)
+
+    def send(self) -> Exception | None:
+        """Send this mail now, whatever its turn; None, or the exception that says why it did not go.
+
+        Only a row that waits is sent: a mail that was sent, is being sent by a worker, is suppressed
+        or ended otherwise comes back as a DbmailError and nothing happens.
+        """
+        from ..outbox.deliver import send_one
+
+        return send_one(self)
+
+    def fill_msgtext(self) -> None:
+        """Render the body again from the request, after a purge cleared it, and save it."""
+        from ..outbox.expire import fill_msgtext
+
+        fill_msgtext(self)
+
+    @classmethod
+    def expireUnsentEmails(cls, min_tries: int = 0, older_than: timedelta | None = None) -> int:
+        """Expire waiting mails older than DBMAIL["EXPIRE_AFTER"] (or `older_than`) that failed at least
+        `min_tries` times; their number."""
+        from ..outbox.expire import expire_mails
+
+        return expire_mails(older_than, min_tries)
+
 
 class EmailRequest(models.Model):
     """Links a broadcast to a recipient and to the mail made for them.
@@ -103,7 +185,7 @@ class EmailRequest(models.Model):
     """
 
     target = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="dbmail_emailrequests")
-    msgreq = models.ForeignKey(MessageRequest, on_delete=models.CASCADE)
+    msgreq = models.ForeignKey(MessageRequest, on_delete=models.CASCADE, db_index=False)  # the constraint has one
     textofemail = models.ForeignKey(TextOfEmail, on_delete=models.CASCADE, null=True, blank=True)
 
     class Meta:
@@ -120,10 +202,10 @@ class Attempt(models.Model):
     """One try to send a mail, and what the relay said."""
 
     class Outcome(models.TextChoices):
-        SENT = "sent", "taken by the relay"
-        DEFERRED = "deferred", "refused for now (4xx)"
-        REFUSED = "refused", "refused for good (5xx)"
-        BROKEN = "broken", "the connection broke; the try is repeated"
+        SENT = "sent", _("taken by the relay")
+        DEFERRED = "deferred", _("refused for now (4xx)")
+        REFUSED = "refused", _("refused for good (5xx)")
+        BROKEN = "broken", _("the connection broke; the try is repeated")
 
     textofemail = models.ForeignKey(TextOfEmail, on_delete=models.CASCADE)
     at = models.DateTimeField()

@@ -18,6 +18,7 @@ class PersistentQueryFilter(models.Model):
     )
 
     class Meta:
+        verbose_name = "audience"
         constraints = [
             models.UniqueConstraint(fields=["item_model", "sha1_hash"], name="dbmail_filter_unique"),
         ]

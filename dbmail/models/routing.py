@@ -1,10 +1,10 @@
 """Where incoming mail goes: rules by regular expression, and plain redirects."""
 
-import re
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from ..addresses import check_address
 from ..exceptions import AddressError
@@ -12,6 +12,14 @@ from ..exceptions import AddressError
 
 class EmailList(models.Model):
     """A rule for incoming mail. The first row, by `seq`, whose handler decides to send wins."""
+
+    class WhoMayPost(models.TextChoices):
+        BY_HANDLER = "", _("as its handler says: staff for lists with students, anyone for the others")
+        ANYONE = "anyone", _("anyone")
+        REGISTERED = "registered", _("registered users")
+        MEMBERS = "members", _("the list's members, its teachers and staff")
+        STAFF = "staff", _("staff, and the teachers of a class list")
+        NOBODY = "nobody", _("nobody: each message waits for a moderator")
 
     regex = models.CharField(
         "regular expression",
@@ -21,7 +29,10 @@ class EmailList(models.Model):
     seq = models.PositiveIntegerField(
         "sequence", blank=True, help_text="Smaller is earlier; numbered after the last row if empty."
     )
-    handler = models.CharField(max_length=128)
+    handler = models.CharField(
+        max_length=128,
+        help_text="ClassList, SectionList, PlainList, UserEmail, or the dotted path of a class of your own.",
+    )
     subject_prefix = models.CharField(max_length=64, blank=True, default="")
     admin_hold = models.BooleanField(default=False, help_text="Hold each message until a moderator approves it.")
     cc_all = models.BooleanField(default=False, help_text="One message that names everyone, instead of one each.")
@@ -29,6 +40,16 @@ class EmailList(models.Model):
         max_length=512, blank=True, default="", help_text="Stands in From instead of the list."
     )
     description = models.TextField(blank=True, default="")
+    who_may_post = models.CharField(
+        max_length=16,
+        choices=WhoMayPost,
+        blank=True,
+        default=WhoMayPost.BY_HANDLER,
+        help_text="A From counts only if our own MTA vouches for it; other mail waits for a moderator.",
+    )
+    refuse = models.BooleanField(
+        "refuse others", default=False, help_text="Refuse mail of people who may not post, instead of holding it."
+    )
 
     class Meta:
         ordering = ["seq", "id"]
@@ -37,10 +58,11 @@ class EmailList(models.Model):
         return f"{self.description} ({self.regex})"
 
     def clean(self) -> None:
-        try:
-            re.compile(self.regex)
-        except re.error as error:
-            raise ValidationError({"regex": f"This is not a regular expression: {error}."}) from None
+        from ..incoming.rows import errors_of
+
+        errors = errors_of(self)
+        if errors:
+            raise ValidationError(errors)
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         if self.seq is None:

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 
 class Suppression(models.Model):
@@ -11,10 +12,10 @@ class Suppression(models.Model):
     ALL = "all"
 
     class Reason(models.TextChoices):
-        UNSUBSCRIBED = "unsubscribed", "the person unsubscribed"
-        BOUNCED = "bounced", "mail to it was refused for good"
-        COMPLAINED = "complained", "the person called it spam"
-        MANUAL = "manual", "an administrator entered it"
+        UNSUBSCRIBED = "unsubscribed", _("the person unsubscribed")
+        BOUNCED = "bounced", _("mail to it was refused for good")
+        COMPLAINED = "complained", _("the person called it spam")
+        MANUAL = "manual", _("an administrator entered it")
 
     address = models.CharField(max_length=320, help_text="Lower-case, the domain in ASCII.")
     scope = models.CharField(max_length=64, default=ALL, help_text='"all", or the name of a list or category.')

@@ -1,0 +1,49 @@
+"""One page for one address: what it got, what it did not get, and why."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+
+from ..models import Suppression
+from ..outbox.trace import trace
+from ..unsubscribe.suppression import lift
+from .permissions import may_see_recipients
+
+
+def page(admin: Any, request: HttpRequest) -> HttpResponse:
+    if not may_see_recipients(request.user):
+        raise PermissionDenied
+    if request.method == "POST":
+        return _lift(admin, request)
+    wanted = request.GET.get("q", "").strip()
+    found = trace(wanted) if "@" in wanted and "\0" not in wanted else None
+    context = {
+        **admin.admin_site.each_context(request),
+        "opts": admin.opts,
+        "title": _("Why did this address (not) get it?"),
+        "wanted": wanted,
+        "found": found,
+        "may_lift": request.user.has_perm("dbmail.delete_suppression"),
+        "media": admin.media,
+    }
+    return TemplateResponse(request, "admin/dbmail/textofemail/address.html", context)
+
+
+def _lift(admin: Any, request: HttpRequest) -> HttpResponse:
+    """Take one suppression away again."""
+    if not request.user.has_perm("dbmail.delete_suppression"):
+        raise PermissionDenied
+    given = request.POST.get("suppression", "")
+    row = get_object_or_404(Suppression, pk=given if given.isdecimal() else 0)
+    other = admin.admin_site.get_model_admin(Suppression) if admin.admin_site.is_registered(Suppression) else admin
+    other.log_change(request, row, _("Lifted."))
+    lift(row.address, scope=row.scope)
+    messages.success(request, _("This address gets mail again."))
+    return redirect(reverse("admin:dbmail_textofemail_address") + "?" + urlencode({"q": row.address}))

@@ -1,0 +1,152 @@
+"""Writing a draft: one page, kept as it is written."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth import get_user_model
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from ..conf import category_choices, config
+from ..exceptions import DbmailError
+from ..models import MessageRequest, PersistentQueryFilter
+from ..preflight.palette import palette
+from ..recipients.audience_fields import audience_fields
+from ..recipients.builder import CONDITIONS, NOBODY, tree_of
+from . import draft as drafts
+from .permissions import may_compose, may_see_recipients, may_send
+from .preview import sample_user
+
+_SAVED_AUDIENCES = 100
+#: Send-to functions as people read them.
+SENDTO_WORDS = {
+    MessageRequest.SEND_TO_SELF: gettext_lazy("The person"),
+    MessageRequest.SEND_TO_GUARDIAN: gettext_lazy("Guardian"),
+    MessageRequest.SEND_TO_EMERGENCY: gettext_lazy("Emergency contact"),
+    MessageRequest.SEND_TO_SELF_AND_GUARDIAN: gettext_lazy("The person and guardian"),
+    MessageRequest.SEND_TO_SELF_AND_EMERGENCY: gettext_lazy("The person and emergency contact"),
+    MessageRequest.SEND_TO_GUARDIAN_AND_EMERGENCY: gettext_lazy("Guardian and emergency contact"),
+    MessageRequest.SEND_TO_SELF_AND_GUARDIAN_AND_EMERGENCY: gettext_lazy("The person, guardian and emergency contact"),
+}
+
+
+def page(admin: Any, request: HttpRequest, draft: MessageRequest) -> HttpResponse:
+    """The page. Without JavaScript its form saves too, and comes back or goes on to the confirmation."""
+    token = drafts.fingerprint(draft)
+    if request.method == "POST":
+        form = drafts.DraftForm(request.POST)
+        form.apply(draft)
+        if request.POST.get("token") != token:
+            messages.error(request, _("Somebody else has changed this draft. What you see is yours, not saved yet."))
+            return _page(admin, request, draft, token)
+        if not drafts.save(draft):
+            messages.error(request, _("This broadcast is no draft any more: nothing was changed."))
+        else:
+            admin.log_change(request, draft, _("Changed the draft."))
+            for field, errors in form.errors.items():
+                messages.error(request, f"{field}: {' '.join(map(str, errors))}")
+            if "_review" in request.POST and form.is_valid():
+                return redirect("admin:dbmail_messagerequest_confirm", draft.pk)
+            messages.success(request, _("The draft is saved."))
+        return redirect("admin:dbmail_messagerequest_change", draft.pk)
+    return _page(admin, request, draft, token)
+
+
+def _page(admin: Any, request: HttpRequest, draft: MessageRequest, token: str) -> HttpResponse:
+    context = {**_context(admin, request, draft), "token": token}
+    return TemplateResponse(request, "admin/dbmail/messagerequest/compose.html", context)
+
+
+def save(admin: Any, request: HttpRequest, draft: MessageRequest) -> HttpResponse:
+    """Autosave. `token` is that of the page's last save: another one means that somebody else changed the draft."""
+    if draft.state != MessageRequest.State.DRAFT:
+        return JsonResponse({"problem": _("This broadcast is no draft any more. Reload the page.")}, status=409)
+    if request.POST.get("token") != drafts.fingerprint(draft):
+        problem = _("Somebody else has changed this draft, or you did in another window. Reload the page to see it.")
+        return JsonResponse({"problem": problem}, status=409)
+    form = drafts.DraftForm(request.POST)
+    form.apply(draft)
+    if not drafts.save(draft):
+        return JsonResponse({"problem": _("This broadcast is no draft any more. Reload the page.")}, status=409)
+    kept = MessageRequest.objects.select_related("recipients").get(pk=draft.pk)
+    return JsonResponse({"token": drafts.fingerprint(kept), "errors": form.errors})
+
+
+def name_audience(admin: Any, request: HttpRequest, draft: MessageRequest) -> HttpResponse:
+    """Keep the draft's audience under a name, to be chosen again."""
+    name = " ".join(request.POST.get("name", "").split())[:200]
+    if not name or tree_of(draft.recipients.q_filter) == NOBODY:
+        return JsonResponse({"problem": _("Choose an audience, and enter a name for it.")})
+    PersistentQueryFilter.objects.filter(pk=draft.recipients_id).update(useful_name=name)
+    admin.log_change(request, draft, _("Named the audience “%(name)s”.") % {"name": name})
+    return JsonResponse({"done": _("Kept as “%(name)s”.") % {"name": name}})
+
+
+def _context(admin: Any, request: HttpRequest, draft: MessageRequest) -> dict[str, Any]:
+    user = sample_user(request, draft)
+    try:
+        variables, problem = palette(draft, user), ""
+    except DbmailError as error:
+        variables, problem = [], str(error)
+    names = ("save", "preview", "body", "count", "survey", "checks", "people", "test", "confirm", "name")
+    return {
+        **admin.admin_site.each_context(request),
+        "opts": admin.opts,
+        "title": _("Compose"),
+        "subtitle": draft.subject or None,
+        "original": draft,
+        "draft": draft,
+        "values": drafts.initial(draft),
+        "palette": variables,
+        "palette_problem": problem,
+        "sendto_choices": [c for c in SENDTO_WORDS.items() if config().contacts or not c[0]],
+        "category_choices": category_choices(),
+        "audience_is_fixed": bool(draft.cursor),
+        "audience_data": {
+            "fields": [_field_data(field) for field in audience_fields()],
+            "conditions": {
+                kind: [{"name": n, "label": str(c.label), "fixed": bool(c.fixed)} for n, c in choices.items()]
+                for kind, choices in CONDITIONS.items()
+            },
+            "saved": _saved_audiences(draft),
+        },
+        "urls": {name: reverse(f"admin:dbmail_messagerequest_{name}", args=[draft.pk]) for name in names},
+        "may_see_recipients": may_see_recipients(request.user),
+        "may_send": may_send(request.user),
+        "may_delete": admin.has_delete_permission(request, draft) and may_compose(request.user),
+        "own_address": own_address(request.user),
+        "from_domains": ", ".join(config().from_domains),
+        "time_zone": timezone.get_current_timezone_name(),
+        "media": admin.media,
+    }
+
+
+def sendto_in_words(name: str) -> Any:
+    return SENDTO_WORDS.get("" if name == MessageRequest.SEND_TO_SELF_REAL else name, name)
+
+
+def own_address(user: Any) -> str:
+    return getattr(user, user.get_email_field_name(), "") or ""
+
+
+def _field_data(field: Any) -> dict[str, Any]:
+    return {"path": field.path, "label": field.label, "kind": field.kind, "choices": field.choices()}
+
+
+def _saved_audiences(draft: MessageRequest) -> list[dict[str, Any]]:
+    """Named audiences, and the draft's own if it is one that cannot be shown as conditions."""
+    label = get_user_model()._meta.label
+    named = PersistentQueryFilter.objects.filter(item_model=label).exclude(useful_name="").order_by("-pk")
+    rows = list(named[:_SAVED_AUDIENCES])
+    if draft.recipients not in rows:
+        rows.insert(0, draft.recipients)
+    return [
+        {"id": row.pk, "name": str(row), "tree": tree}
+        for row in rows
+        if (tree := tree_of(row.q_filter)) != {"match": "nobody"}
+    ]

@@ -1,0 +1,142 @@
+"""A draft as the page sends it: read leniently, kept whatever state it is in, checked by others."""
+
+import hashlib
+import json
+from typing import Any
+
+from django import forms
+from django.contrib.auth import get_user_model
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from ..conf import category_choices
+from ..exceptions import DbmailError, UnstorableQuery
+from ..models import MessageRequest, PersistentQueryFilter
+from ..recipients import query_json
+from ..recipients.builder import parse_tree, to_q, tree_of
+
+#: How browsers write a datetime-local.
+_TIME_FORMATS = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
+_FIELDS = ("subject", "msgtext", "sender", "sendto_fn_name", "special_headers", "processed_by", "public", "category")
+
+
+class DraftForm(forms.Form):
+    """Every field may be empty or unfinished: only what has no place in its column is an error."""
+
+    audience = forms.CharField(required=False, max_length=20_000)
+    sendto_fn_name = forms.ChoiceField(choices=MessageRequest.SENDTO_FN_CHOICES, required=False)
+    subject = forms.CharField(required=False, max_length=2000)
+    msgtext = forms.CharField(required=False, max_length=2_000_000, strip=False)
+    sender = forms.CharField(required=False, max_length=500)
+    reply_to = forms.CharField(required=False, max_length=500)
+    processed_by = forms.DateTimeField(required=False, input_formats=_TIME_FORMATS)
+    public = forms.BooleanField(required=False)
+    category = forms.ChoiceField(choices=category_choices, required=False)
+
+    def clean_msgtext(self) -> str:
+        return str(self.cleaned_data["msgtext"]).replace("\r\n", "\n")
+
+    def clean_subject(self) -> str:
+        return " ".join(self.cleaned_data["subject"].split())
+
+    def clean_audience(self) -> PersistentQueryFilter | None:
+        """The audience as a row that may not be saved yet; None for the one that the draft has."""
+        text = self.cleaned_data["audience"]
+        tree = parse_tree(text) if text else None
+        if tree is None:
+            return None
+        label = get_user_model()._meta.label
+        if isinstance(tree, dict) and "filter" in tree:
+            found = PersistentQueryFilter.objects.filter(item_model=label, pk=_number(tree["filter"])).first()
+            if found is None:
+                raise forms.ValidationError(_("This audience does not exist any more."))
+            return found
+        try:
+            row = PersistentQueryFilter(item_model=label, q_filter=query_json.dump(to_q(tree)))
+        except UnstorableQuery as error:
+            raise forms.ValidationError(str(error)) from None
+        return row
+
+    def apply(self, draft: MessageRequest) -> MessageRequest:
+        """`draft` with the fields that could be read, not saved. Its audience stays once mails were made of it."""
+        self.is_valid()
+        given = self.cleaned_data
+        for name in ("subject", "msgtext", "sender", "processed_by", "public", "category", "sendto_fn_name"):
+            if name in given and not (name == "sendto_fn_name" and draft.cursor):
+                setattr(draft, name, given[name])
+        if given.get("audience") is not None and not draft.cursor:
+            draft.recipients = given["audience"]
+        if "reply_to" in given:
+            _set_reply_to(draft, given["reply_to"])
+        return draft
+
+
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) and 0 < value < 2**63 else 0
+
+
+def _set_reply_to(draft: MessageRequest, value: str) -> None:
+    try:
+        headers = {name: text for name, text in draft.special_headers_dict.items() if name.lower() != "reply-to"}
+    except DbmailError:
+        return  # headers that a program wrote and nobody can read: the checks say so
+    if value:
+        headers["Reply-To"] = value
+    draft.special_headers = json.dumps(headers) if headers else None
+
+
+def reply_to(draft: MessageRequest) -> str:
+    try:
+        return next((text for name, text in draft.special_headers_dict.items() if name.lower() == "reply-to"), "")
+    except DbmailError:
+        return ""
+
+
+def save(draft: MessageRequest) -> bool:
+    """Keep the fields of `draft`; False where it is no draft any more (somebody has just sent it)."""
+    before = MessageRequest.objects.select_related("recipients").get(pk=draft.pk).recipients
+    if draft.recipients.pk is None:
+        draft.recipients = PersistentQueryFilter.create_from_Q(
+            get_user_model(), query_json.load(draft.recipients.q_filter)
+        )
+    values = {name: getattr(draft, name) for name in _FIELDS}
+    kept = MessageRequest.objects.filter(pk=draft.pk, state=MessageRequest.State.DRAFT).update(
+        recipients=draft.recipients, **values
+    )
+    if before.pk != draft.recipients.pk:
+        _drop_unused(before, draft)
+    return bool(kept)
+
+
+def _drop_unused(audience: PersistentQueryFilter, draft: MessageRequest) -> None:
+    """Forget an audience that was only a step on the way: made since the draft was begun, nameless, not in use."""
+    if not audience.useful_name and audience.create_ts >= draft.created_at:
+        in_use = MessageRequest.objects.filter(recipients=audience).exists()
+        if not in_use:
+            audience.delete()
+
+
+def fingerprint(draft: MessageRequest) -> str:
+    """Equal for two equal drafts: tells whether somebody else has changed it since the page was loaded."""
+    when = draft.processed_by.timestamp() if draft.processed_by else 0
+    parts = [getattr(draft, name) or "" for name in _FIELDS if name != "processed_by"]
+    text = json.dumps([*map(str, parts), when, draft.recipients.q_filter, draft.state])
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:24]
+
+
+def initial(draft: MessageRequest) -> dict[str, Any]:
+    """What the page shows of `draft`."""
+    when = draft.processed_by
+    if when and timezone.is_aware(when):
+        when = timezone.localtime(when)
+    return {
+        "subject": draft.subject or "",
+        "msgtext": draft.msgtext or "",
+        "sender": draft.sender or "",
+        "reply_to": reply_to(draft),
+        "sendto_fn_name": draft.sendto_fn_name,
+        "public": draft.public,
+        "category": draft.category,
+        "processed_by": when.strftime("%Y-%m-%dT%H:%M") if when else "",
+        "audience": json.dumps(tree_of(draft.recipients.q_filter) or {"filter": draft.recipients_id}),
+    }

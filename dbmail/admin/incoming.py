@@ -1,0 +1,131 @@
+"""Mail that came in: the log of it, what waits for a moderator, and what other servers reported."""
+
+import email
+import email.policy
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, path
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST
+
+from ..exceptions import DbmailError
+from ..incoming.moderation import approve, reject
+from ..models import IncomingMessage, MailEvent
+from ..rendering.text import text_from_html
+from .paging import FastList, StateFilter
+from .permissions import ReadOnly, RecipientsOnly, may_moderate, may_see_recipients
+
+#: Characters of a held message that a moderator reads here.
+_SHOWN = 20_000
+
+
+@admin.register(IncomingMessage)
+class IncomingMessageAdmin(ReadOnly, FastList):
+    list_display = ["id", "received_at", "recipient", "author", "subject", "state_badge", "reason"]
+    list_filter = [StateFilter]
+    list_select_related = ["emaillist"]
+    ordering = ["-id"]
+    sortable_by = ()
+    search_addresses = ("recipient",)
+    search_help_text = gettext_lazy("The whole address that it was for, or the number of a message.")
+    change_form_template = "admin/dbmail/incomingmessage/change_form.html"
+    fieldsets = [
+        (None, {"fields": ["author", "recipient", "subject", "text", "received_at"]}),
+        (
+            gettext_lazy("What was decided"),
+            {"fields": ["state_badge", "reason", "decision", "emaillist", "moderated_by", "moderated_at"]},
+        ),
+        (
+            gettext_lazy("For the postmaster"),
+            {"classes": ["collapse"], "fields": ["sender", "exit_code", "message_id", "queue_id"]},
+        ),
+    ]
+    readonly_fields = ["state_badge", "text"]
+
+    class Media:
+        css = {"all": ["dbmail/admin.css"]}
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[IncomingMessage]":
+        return super().get_queryset(request).defer("raw")
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        seen = may_see_recipients(request.user) and request.user.has_perm("dbmail.view_incomingmessage")
+        return seen or may_moderate(request.user)
+
+    @admin.display(description=gettext_lazy("state"))
+    def state_badge(self, message: IncomingMessage) -> str:
+        word, _colon, meaning = message.get_state_display().partition(": ")
+        return format_html(
+            '<span class="dbmail-state" data-state="{}" title="{}">{}</span>', message.state, meaning, word
+        )
+
+    @admin.display(description=gettext_lazy("text"))
+    def text(self, message: IncomingMessage) -> str:
+        return format_html('<pre class="dbmail-text">{}</pre>', readable(bytes(message.raw))[:_SHOWN])
+
+    def get_urls(self) -> list[URLPattern]:
+        decide = self.admin_site.admin_view(require_POST(self.decide))
+        return [path("<int:pk>/decide/", decide, name="dbmail_incomingmessage_decide"), *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        message = self.get_object(request, object_id)
+        held = message is not None and message.state == IncomingMessage.State.HELD
+        more = {**(extra_context or {}), "can_decide": held and may_moderate(request.user)}
+        return super().change_view(request, object_id, form_url, more)
+
+    def decide(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Approve or reject a held message."""
+        if not may_moderate(request.user):
+            raise PermissionDenied
+        message = IncomingMessage.objects.filter(pk=pk).first()
+        if message is None:
+            raise Http404(_("There is no such message."))
+        try:
+            if request.POST.get("verdict") == "approve":
+                decision = approve(message, request.user)
+                said = _("Approved: %(reason)s") % {"reason": decision.reason}
+            else:
+                reject(message, request.user, request.POST.get("note", "").strip()[:500])
+                said = _("Rejected. Its author is told nothing.")
+        except DbmailError as error:
+            messages.error(request, str(error))
+        else:
+            self.log_change(request, message, said)
+            messages.success(request, said)
+        return redirect("admin:dbmail_incomingmessage_changelist")
+
+
+def readable(raw: bytes) -> str:
+    """The text of a message, for a person who decides about it. Never raises."""
+    if not raw:
+        return _("(The message itself has been purged.)")
+    try:
+        body = email.message_from_bytes(raw, policy=email.policy.default).get_body(("plain", "html"))
+        content = str(body.get_content()) if body else ""
+        return text_from_html(content) if body and body.get_content_subtype() == "html" else content
+    except Exception:  # Python's parser fails in many ways on what is no valid message; its bytes can be read
+        return raw.decode("utf-8", "replace")
+
+
+@admin.register(MailEvent)
+class MailEventAdmin(ReadOnly, RecipientsOnly, FastList):
+    list_display = ["id", "at", "address", "event_type", "is_hard", "status", "description", "source"]
+    list_filter = ["event_type", "is_hard"]
+    ordering = ["-id"]
+    sortable_by = ()
+    search_ids = ("pk", "textofemail_id")
+    search_addresses = ("address",)
+    search_help_text = gettext_lazy("A whole e-mail address, or the number of a mail.")
+    raw_id_fields = ["textofemail", "incoming"]

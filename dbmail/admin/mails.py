@@ -1,0 +1,73 @@
+"""Mails, their recipients and the tries to send them: to be read, never edited."""
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+
+from ..models import Attempt, EmailRequest, TextOfEmail
+from . import address
+from .paging import FastList, StateFilter
+from .permissions import ReadOnly, RecipientsOnly
+
+
+class AttemptInline(ReadOnly, RecipientsOnly, admin.TabularInline):
+    model = Attempt
+    extra = 0
+    fields = ["at", "outcome", "code", "text", "host"]
+    readonly_fields = ["at", "outcome", "code", "text", "host"]
+    ordering = ["at"]
+
+
+@admin.register(TextOfEmail)
+class TextOfEmailAdmin(ReadOnly, RecipientsOnly, FastList):
+    list_display = ["id", "send_to", "subject", "state", "messagerequest", "due_at", "sent", "tries"]
+    list_filter = [StateFilter]
+    list_select_related = ["messagerequest"]
+    ordering = ["-id"]
+    sortable_by = ()  # only the primary key has an index that fits
+    search_ids = ("pk", "messagerequest_id")
+    search_addresses = ("address",)
+    search_help_text = "A whole e-mail address, or the number of a mail or broadcast."
+    raw_id_fields = ["messagerequest", "user"]
+    inlines = [AttemptInline]
+    change_list_template = "admin/dbmail/textofemail/change_list.html"
+    fieldsets = [
+        (None, {"fields": ["state", "last_reply", "send_to", "send_from", "subject", "msgtext", "plaintext"]}),
+        ("Queue", {"fields": ["messagerequest", "user", "message_id", "created_at", "due_at", "sent", "tries"]}),
+        ("Worker", {"classes": ["collapse"], "fields": ["claimed_by", "claimed_until", "begun", "sent_by"]}),
+    ]
+
+    class Media:
+        css = {"all": ["dbmail/admin.css"]}
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.address_view)
+        return [path("address/", view, name="dbmail_textofemail_address"), *super().get_urls()]
+
+    def address_view(self, request: HttpRequest) -> HttpResponse:
+        return address.page(self, request)
+
+
+@admin.register(EmailRequest)
+class EmailRequestAdmin(ReadOnly, RecipientsOnly, FastList):
+    list_display = ["id", "target", "msgreq", "textofemail"]
+    list_select_related = ["target", "msgreq", "textofemail"]
+    ordering = ["-id"]
+    sortable_by = ()
+    search_ids = ("pk", "msgreq_id", "target_id")
+    search_addresses = ("textofemail__address",)
+    search_help_text = "A whole e-mail address, or the number of a recipient, broadcast or user."
+    raw_id_fields = ["target", "msgreq", "textofemail"]
+
+
+@admin.register(Attempt)
+class AttemptAdmin(ReadOnly, RecipientsOnly, FastList):
+    list_display = ["id", "at", "textofemail", "outcome", "code", "text", "host"]
+    list_filter = ["outcome"]
+    list_select_related = ["textofemail"]
+    ordering = ["-id"]
+    sortable_by = ()
+    search_ids = ("pk", "textofemail_id")
+    search_addresses = ("textofemail__address",)
+    search_help_text = "A whole e-mail address, or the number of a mail."
+    raw_id_fields = ["textofemail"]

@@ -1,0 +1,163 @@
+"""A draft as one recipient would get it."""
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.html import escape
+from django.utils.translation import gettext as _
+from django.views.decorators.clickjacking import xframe_options_sameorigin
+
+from ..addresses import format_mailbox
+from ..conf import site_url
+from ..delivery.headers import unsubscribe_headers
+from ..exceptions import AddressError, DbmailError, UnresolvableQuery
+from ..models import MessageRequest, Suppression
+from ..outbox.author import author
+from ..outbox.compose import request_headers
+from ..outbox.validate import request_errors
+from ..preflight.content import Content, check_content
+from ..preflight.findings import Finding, Level
+from ..recipients.sendto import addresses_for
+from ..rendering.message import MessageRenderer, Rendered
+from ..rendering.text import is_html
+from ..views import nobody
+from . import draft as drafts
+from .permissions import may_see_recipients
+
+#: The mail's own styles and pictures, no script. The page may read where it is scrolled to: same origin, no scripts.
+_POLICY = (
+    "sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox; default-src 'none'; "
+    "style-src 'unsafe-inline'; img-src https: data:; font-src https: data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'self'"
+)
+_FOUND = 12
+
+
+def draft_of(request: HttpRequest, stored: MessageRequest) -> MessageRequest:
+    """The draft as the page shows it now (not saved), or as it is stored where the page sends no text."""
+    if "subject" in request.POST and stored.state == MessageRequest.State.DRAFT:
+        drafts.DraftForm(request.POST).apply(stored)
+    return stored
+
+
+def sample_user(request: HttpRequest, draft: MessageRequest, pk: str = "") -> Any:
+    """The chosen recipient, else the first; a nameless one for those who may not see recipients."""
+    if not may_see_recipients(request.user):
+        return nobody()
+    try:
+        people = draft.recipients.getList(get_user_model())
+        if pk:
+            return people.filter(pk=pk).first() or nobody()
+        return people.order_by("pk").first() or nobody()
+    except (UnresolvableQuery, ValueError, ValidationError):
+        return nobody()
+
+
+def as_json(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpResponse:
+    """Subject, text, headers and what is wrong, while it is being written."""
+    draft = draft_of(request, stored)
+    user = sample_user(request, draft, request.POST.get("as", ""))
+    findings = _errors(draft)
+    shown: dict[str, Any] = {"as": str(user.pk or ""), "as_name": _name(user)}
+    try:
+        rendered = MessageRenderer(draft).render(user)
+    except DbmailError as error:
+        if not any(finding.level is Level.ERROR and finding.field in ("subject", "msgtext") for finding in findings):
+            findings.append(Finding(Level.ERROR, "msgtext", str(error)))
+    else:
+        shown |= {"subject": rendered.subject, "html": is_html(rendered.body), "headers": _headers(draft, user)}
+        shown["text"] = rendered.plaintext or rendered.body
+        findings += check_content(_content(rendered))
+    shown["findings"] = [as_data(finding) for finding in findings]
+    return JsonResponse(shown)
+
+
+def _content(rendered: Rendered) -> Content:
+    html = rendered.body if is_html(rendered.body) else ""
+    return Content(rendered.subject, rendered.plaintext or rendered.body, html, site_url().startswith("https://"))
+
+
+def _errors(draft: MessageRequest) -> list[Finding]:
+    found = []
+    for field, errors in request_errors(draft).items():
+        for error in errors:
+            line = (error.params or {}).get("line")
+            field = "audience" if field == "recipients" else field
+            found.append(Finding(Level.ERROR, field, " ".join(error.messages), line))
+    return found
+
+
+def as_data(finding: Finding) -> dict[str, Any]:
+    names = {Level.ERROR: _("Error"), Level.WARNING: _("Warning"), Level.NOTE: _("Note")}
+    return {
+        "level": finding.level.value,
+        "level_name": names[finding.level],
+        "field": finding.field,
+        "message": finding.message,
+        "line": finding.line,
+    }
+
+
+def _headers(draft: MessageRequest, user: Any) -> list[tuple[str, str]]:
+    """The fields that a reader or a mail program goes by, in their usual order."""
+    try:
+        sender = str(author(draft).sender)
+        more = request_headers(draft)
+    except DbmailError as error:
+        return [("From", f"({error})")]
+    boxes = addresses_for([user], draft.sendto_fn_name)[0].get(user.pk, []) if user.pk else []
+    to = ", ".join(format_mailbox(*box) for box in boxes) or _("(the recipient)")
+    fields = [("From", sender), ("To", to), *more.items()]
+    if boxes:
+        try:
+            fields += unsubscribe_headers(boxes[0].address, draft.category or Suppression.ALL).items()
+        except (DbmailError, AddressError) as error:
+            fields.append(("List-Unsubscribe", f"({error})"))
+    return fields
+
+
+@xframe_options_sameorigin
+def as_html(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpResponse:
+    """The HTML body alone, for the sandboxed frame; as harmless when it is opened by itself."""
+    draft = draft_of(request, stored)
+    user = sample_user(request, draft, request.POST.get("as", ""))
+    try:
+        body = MessageRenderer(draft).render(user).body
+    except DbmailError as error:
+        body = f"<p>{escape(str(error))}</p>"
+    # Links open beside the page, not in the frame. At the end: before a doctype it would change how the mail looks.
+    response = HttpResponse(f'{body}<base target="_blank">' if is_html(body) else f"<pre>{escape(body)}</pre>")
+    response["Content-Security-Policy"] = _POLICY
+    response["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def people(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpResponse:
+    """Recipients whose name begins with, or whose address is, what was typed."""
+    wanted = request.GET.get("q", "").strip()
+    if not wanted:
+        return JsonResponse({"people": []})
+    model = get_user_model()
+    condition = Q(**{f"{model.get_email_field_name()}__iexact": wanted})
+    for name in {model.USERNAME_FIELD, "first_name", "last_name"}:
+        try:
+            model._meta.get_field(name)
+        except FieldDoesNotExist:
+            continue
+        condition |= Q(**{f"{name}__istartswith": wanted})
+    try:
+        found = list(stored.recipients.getList(model).filter(condition).order_by("pk")[:_FOUND])
+    except UnresolvableQuery:
+        found = []
+    return JsonResponse({"people": [{"pk": str(user.pk), "name": _name(user)} for user in found]})
+
+
+def _name(user: Any) -> str:
+    if not user.pk:
+        return _("a nameless recipient")
+    address = getattr(user, user.get_email_field_name(), "")
+    name = user.get_full_name() if hasattr(user, "get_full_name") else ""
+    return " · ".join(filter(None, [name or user.get_username(), address]))

@@ -1,0 +1,84 @@
+"""Where incoming mail goes, and a tester that says it for one address."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from ..addresses import domain_of
+from ..conf import config
+from ..incoming.facts import Envelope
+from ..incoming.route import Plan, make_plan
+from ..models import EmailList, PlainRedirect
+from .paging import FastList
+from .permissions import may_see_recipients
+
+
+@admin.register(EmailList)
+class EmailListAdmin(admin.ModelAdmin):
+    list_display = ["regex", "seq", "handler", "subject_prefix", "who_may_post", "admin_hold", "description"]
+    list_filter = ["handler", "admin_hold"]
+    search_fields = ["regex", "description"]
+    change_list_template = "admin/dbmail/emaillist/change_list.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.tester)
+        return [path("tester/", view, name="dbmail_emaillist_tester"), *super().get_urls()]
+
+    def tester(self, request: HttpRequest) -> HttpResponse:
+        """Where would mail to an address go? Nothing is sent or stored."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        wanted = request.GET.get("q", "").strip()
+        sender = request.GET.get("sender", "").strip()
+        plan, problem = _plan(wanted, sender) if wanted else (None, "")
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": _("Where would mail go?"),
+            "wanted": wanted,
+            "sender": sender,
+            "plan": plan,
+            "problem": problem,
+            "may_see_recipients": may_see_recipients(request.user),
+            "media": self.media,
+        }
+        return TemplateResponse(request, "admin/dbmail/emaillist/tester.html", context)
+
+
+def _plan(address: str, sender: str) -> tuple[Plan | None, str]:
+    local_part, _at, domain = address.rpartition("@")
+    if not local_part:
+        local_part, domain = address, domain_of(f"x@{config().from_domains[0].lstrip('.')}")
+    author = "".join(filter(str.isprintable, sender)) or "nobody@invalid"
+    message = f"From: {author}\r\n\r\n".encode("utf-8", "replace")
+    try:
+        return make_plan(Envelope(local_part, domain, author), message), ""
+    except Exception as error:  # a handler is the project's code; what it raises is what the person wants to see
+        return None, f"{type(error).__name__}: {error}"
+
+
+@admin.register(PlainRedirect)
+class PlainRedirectAdmin(FastList):
+    list_display = ["original", "destination"]
+    search_help_text = gettext_lazy("The beginning of the local part.")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: "QuerySet[Any]", search_term: str
+    ) -> tuple["QuerySet[Any]", bool]:
+        return queryset.filter(original__istartswith=search_term.strip()), False
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return may_see_recipients(request.user) and super().has_module_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may_see_recipients(request.user) and super().has_view_permission(request, obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may_see_recipients(request.user) and super().has_change_permission(request, obj)

@@ -1,0 +1,220 @@
+"""A broadcast on its way: how far it is, what failed and why, and the way to try again."""
+
+from datetime import datetime
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Case, CharField, Count, OuterRef, QuerySet, Subquery, When
+from django.db.models.functions import Cast, Left
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.formats import number_format
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from ..exceptions import DbmailError
+from ..models import MailEvent, MessageRequest, TextOfEmail
+from ..outbox import control
+from ..outbox.failures import failure_groups, mails_of
+from ..preflight.survey import people_in
+from .compose import sendto_in_words
+from .permissions import may_compose, may_prepare, may_see_recipients, may_send
+from .survey import audience_in_words
+
+_State = MessageRequest.State
+_WAITING = ("queued", "sending")
+_UNDER_WAY = (_State.PROCESSING, _State.SENDING, _State.PAUSED)
+#: Points of the chart.
+_BARS = 60
+
+
+def page(admin: Any, request: HttpRequest, broadcast: MessageRequest) -> HttpResponse:
+    context = {
+        **admin.admin_site.each_context(request),
+        **_context(request, broadcast),
+        "opts": admin.opts,
+        "title": _("Broadcast"),
+        "subtitle": broadcast.subject or None,
+        "original": broadcast,
+        "audience": _audience(broadcast),
+        "sendto": sendto_in_words(broadcast.sendto_fn_name),
+        "media": admin.media,
+    }
+    return TemplateResponse(request, "admin/dbmail/messagerequest/watch.html", context)
+
+
+def parts(admin: Any, request: HttpRequest, broadcast: MessageRequest) -> HttpResponse:
+    """State, buttons and failures alone, for the page that shows them already."""
+    context = _context(request, broadcast)
+    return TemplateResponse(request, "admin/dbmail/messagerequest/parts.html", context)
+
+
+def _context(request: HttpRequest, broadcast: MessageRequest) -> dict[str, Any]:
+    names = ("progress", "parts", "chart", "requeue", "export", "pause", "resume", "cancel", "reopen", "confirm")
+    now = _numbers(broadcast)
+    return {
+        "broadcast": broadcast,
+        "badge": state_badge(broadcast),
+        "now": now,
+        "now_counts": [
+            (state, _word(label), number_format(now["counts"][state], force_grouping=True))
+            for state, label in TextOfEmail.State.choices
+        ],
+        "groups": _groups(broadcast),
+        "reports": _reports(broadcast),
+        "problems": broadcast.progress.get("problems", []),
+        "may_send": may_send(request.user),
+        "may_compose": may_compose(request.user),
+        "may_prepare": may_prepare(request.user),
+        "may_see_recipients": may_see_recipients(request.user),
+        "can": _possible(broadcast),
+        "urls": {
+            name: reverse(f"admin:dbmail_messagerequest_{name}", args=[broadcast.pk])
+            for name in (*names, "body", "preview")
+        },
+    }
+
+
+def _word(label: Any) -> str:
+    """The name of a state without its explanation."""
+    return str(label).partition(":")[0].capitalize()
+
+
+def _audience(broadcast: MessageRequest) -> str:
+    try:
+        return audience_in_words(broadcast)
+    except DbmailError as error:
+        return str(error)
+
+
+def _possible(broadcast: MessageRequest) -> dict[str, bool]:
+    """Which buttons make sense in this state."""
+    state = broadcast.state
+    return {
+        "pause": state in (_State.SCHEDULED, _State.PROCESSING, _State.SENDING),
+        "resume": state in (_State.PAUSED, _State.FAILED),
+        "reopen": state in (_State.SCHEDULED, _State.PAUSED, _State.FAILED) and not broadcast.processed,
+        "cancel": state not in (_State.DONE, _State.CANCELLED, _State.DRAFT),
+        "confirm": state == _State.DRAFT,
+    }
+
+
+def _groups(broadcast: MessageRequest) -> list[dict[str, Any]]:
+    names = dict(TextOfEmail.State.choices)
+    return [
+        {
+            "state": group.state,
+            "label": _word(names[group.state]),
+            "reason": group.reason,
+            "count": number_format(group.count, force_grouping=True),
+        }
+        for group in failure_groups(broadcast)
+    ]
+
+
+def _reports(broadcast: MessageRequest) -> list[tuple[str, str]]:
+    """What other servers and readers reported afterwards, counted."""
+    names = dict(MailEvent.Type.choices)
+    rows = MailEvent.objects.filter(textofemail__messagerequest=broadcast).order_by().values_list("event_type")
+    counted = rows.annotate(number=Count("pk")).order_by("-number")
+    return [(names.get(kind, kind), number_format(number, force_grouping=True)) for kind, number in counted]
+
+
+def progress(admin: Any, request: HttpRequest, broadcast: MessageRequest) -> HttpResponse:
+    return JsonResponse(_numbers(broadcast))
+
+
+def _numbers(broadcast: MessageRequest) -> dict[str, Any]:
+    """Counts by state from the index, without a look at the rows."""
+    counts = dict.fromkeys(TextOfEmail.State.values, 0)
+    rows = TextOfEmail.objects.filter(messagerequest=broadcast).order_by().values_list("state")
+    counts |= dict(rows.annotate(number=Count("pk")))
+    made, people = sum(counts.values()), 0
+    if not broadcast.processed and broadcast.state in (_State.SCHEDULED, _State.PROCESSING, _State.PAUSED):
+        try:
+            people = people_in(broadcast)
+        except DbmailError:
+            people = 0
+    return {
+        "state": broadcast.state,
+        "state_label": _word(broadcast.get_state_display()),
+        "explained": broadcast.get_state_display().partition(": ")[2],
+        "reason": broadcast.state_reason,
+        "processed": broadcast.processed,
+        "people": people,
+        "looked_at": broadcast.progress.get("recipients", 0),
+        "made": made,
+        "left": made - sum(counts[state] for state in _WAITING),
+        "waiting": sum(counts[state] for state in _WAITING),
+        "counts": counts,
+        "over": broadcast.state in (_State.DONE, _State.CANCELLED, _State.FAILED, _State.DRAFT),
+    }
+
+
+def chart(admin: Any, request: HttpRequest, broadcast: MessageRequest) -> HttpResponse:
+    """Mails that left, over time: at most 60 bars of equal length."""
+    # The first 16 characters: to the minute, on every database, without its tables of time zones.
+    minute = Left(Cast("sent", CharField()), 16)
+    rows = TextOfEmail.objects.filter(messagerequest=broadcast, state=TextOfEmail.State.SENT, sent__isnull=False)
+    counted = rows.order_by().annotate(minute=minute).values_list("minute").annotate(number=Count("pk"))
+    found = [(datetime.fromisoformat(at), number) for at, number in counted]
+    if not found:
+        return JsonResponse({"bars": [], "minutes": 1})
+    first = min(at for at, _number in found)
+    minutes = [(int((at - first).total_seconds() // 60), number) for at, number in found]
+    width = max(minute for minute, _number in minutes) // _BARS + 1
+    bars = [0] * (max(minute for minute, _number in minutes) // width + 1)
+    for minute_, number in minutes:
+        bars[minute_ // width] += number
+    return JsonResponse({"bars": bars, "minutes": width, "first": first.isoformat()})
+
+
+def requeue(admin: Any, request: HttpRequest, broadcast: MessageRequest) -> HttpResponse:
+    """Try one group of failed mails again."""
+    ids = mails_of(broadcast, request.POST.get("state", ""), request.POST.get("reason", ""))
+    count = 0
+    for start in range(0, len(ids), 500):
+        count += control.requeue(TextOfEmail.objects.filter(pk__in=ids[start : start + 500]))
+    if count:
+        said = ngettext("%(count)d mail is tried again.", "%(count)d mails are tried again.", count) % {"count": count}
+        admin.log_change(request, broadcast, said)
+        messages.success(request, said)
+    else:
+        messages.warning(request, _("There is nothing to try again."))
+    return redirect("admin:dbmail_messagerequest_change", broadcast.pk)
+
+
+def state_badge(broadcast: MessageRequest) -> str:
+    """The state as a coloured word that says what it means when pointed at."""
+    word, _colon, meaning = broadcast.get_state_display().partition(": ")
+    return format_html(
+        '<span class="dbmail-state" data-state="{}" title="{}">{}</span>', broadcast.state, meaning, word
+    )
+
+
+def with_waiting(rows: "QuerySet[MessageRequest]") -> "QuerySet[MessageRequest]":
+    """`rows` with the number of mails that wait, counted for those under way only, all in one query."""
+    mails = TextOfEmail.objects.filter(messagerequest=OuterRef("pk"), state__in=_WAITING).order_by()
+    count = mails.values("messagerequest").annotate(number=Count("pk")).values("number")
+    return rows.annotate(waiting=Case(When(state__in=_UNDER_WAY, then=Subquery(count)), default=None))
+
+
+def progress_in_list(broadcast: MessageRequest) -> str:
+    """Mails made and, of a broadcast that is under way, those that have left (`waiting` comes with_waiting)."""
+    made = broadcast.progress.get("mails")
+    if not isinstance(made, int):
+        return ""
+    shown = number_format(made, force_grouping=True)
+    if broadcast.state not in _UNDER_WAY:
+        return shown
+    waiting = getattr(broadcast, "waiting", None) or 0
+    left = number_format(max(made - waiting, 0), force_grouping=True)
+    return format_html(
+        '<progress max="{}" value="{}"></progress> {}',
+        str(max(made, 1)),
+        str(max(made - waiting, 0)),
+        _("%(left)s of %(made)s") % {"left": left, "made": shown},
+    )

@@ -1,0 +1,68 @@
+"""Header fields that people give, and those for unsubscribing (RFC 2369, 8058)."""
+
+import re
+from collections.abc import Mapping
+from email.utils import getaddresses
+from typing import Any
+
+from ..addresses import check_address, domain_of, format_mailbox
+from ..conf import site_url
+from ..exceptions import AddressError, HeaderNotAllowed
+from ..unsubscribe import tokens
+from . import return_path
+
+#: Names that may be given besides X-...: none of them changes who gets a mail, who seems to send it, or its MIME.
+ALLOWED = frozenset(
+    [
+        *("auto-submitted", "comments", "expires", "feedback-id", "importance", "in-reply-to", "keywords"),
+        *("list-archive", "list-help", "list-id", "list-owner", "list-post", "list-subscribe"),
+        *("list-unsubscribe", "list-unsubscribe-post", "organization", "precedence", "priority"),
+        *("references", "reply-to"),
+    ]
+)
+_TOKEN = re.compile(r"[!-9;-~]{1,76}")
+
+
+def check_special_headers(headers: Mapping[str, Any]) -> dict[str, str]:
+    """`headers` as they go into a mail: stripped, one spelling of each. Raises HeaderNotAllowed."""
+    checked: dict[str, str] = {}
+    seen: set[str] = set()
+    for name, value in headers.items():
+        lower = name.lower() if isinstance(name, str) else ""
+        if not _TOKEN.fullmatch(lower) or not (lower in ALLOWED or lower.startswith("x-")):
+            raise HeaderNotAllowed(
+                f"The header {name!r} cannot be given. Allowed: X-... and {', '.join(sorted(ALLOWED))}."
+            )
+        if lower in seen:
+            raise HeaderNotAllowed(f"The header {name!r} is given twice.")
+        seen.add(lower)
+        if not isinstance(value, str):
+            raise HeaderNotAllowed(f"The header {name!r} must be a string, not {type(value).__name__}.")
+        value = value.strip()
+        if not value or any(not c.isprintable() and c != "\t" for c in value):
+            raise HeaderNotAllowed(f"The header {name!r} is empty, or holds a line break or control character.")
+        checked[name] = _reply_to(value) if lower == "reply-to" else value
+    return checked
+
+
+def _reply_to(value: str) -> str:
+    try:
+        return ", ".join(format_mailbox(check_address(address), name) for name, address in getaddresses([value]))
+    except AddressError as error:
+        raise HeaderNotAllowed(f"Reply-To must hold addresses: {error}") from error
+
+
+def unsubscribe_headers(address: str, scope: str = "all") -> dict[str, str]:
+    """List-Unsubscribe and List-Unsubscribe-Post for mail to `address`.
+
+    RFC 8058 wants an https URL for one click; without DBMAIL["SITE_URL"] only the mailto form is left.
+    """
+    token = tokens.make(address, scope)
+    mailto = f"<mailto:unsubscribe@{domain_of(return_path.plain())}?subject={token}>"
+    site = site_url()
+    if not site:
+        return {"List-Unsubscribe": mailto}
+    return {
+        "List-Unsubscribe": f"<{site}{tokens.path(token)}>, {mailto}",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+    }

@@ -1,0 +1,40 @@
+"""Alignment: whether DMARC takes SPF and DKIM of our mail for those of the author's domain (RFC 7489, 3.1)."""
+
+from ...domains import dmarc
+from ..facts import DomainFacts
+from ..finding import Finding, Level
+
+NAME = "alignment"
+
+
+def check(domain: DomainFacts, return_domain: DomainFacts | None) -> list[Finding]:
+    about = domain.domain
+    tags = dmarc.tags(domain.dmarc.texts.values[0]) if domain.dmarc.texts.values else {}
+    by_spf = return_domain is not None and aligned(domain, return_domain.domain, strict=tags.get("aspf") == "s")
+    by_dkim = any(key.texts.values for key in domain.dkim)  # they are looked up below the author's own domain
+    bounce = return_domain.domain if return_domain else "not known"
+    if by_spf and by_dkim:
+        return [Finding(Level.OK, NAME, about, f"Return path ({bounce}) and DKIM are aligned with From.")]
+    if by_dkim:
+        title = f"DKIM is aligned with From; the return path ({bounce}) is not, so one fault breaks DMARC."
+        advice = f"Take bounces at a domain at or below {about}, where the relay lets you."
+        return [Finding(Level.WARNING, NAME, about, title, advice)]
+    if by_spf:
+        title = f"The return path ({bounce}) is aligned with From; no DKIM key of this domain is known."
+        advice = "Sign with DKIM too: forwarding breaks SPF, and Gmail and Yahoo ask bulk senders for both."
+        return [Finding(Level.WARNING, NAME, about, title, advice)]
+    title = f"Neither the return path ({bounce}) nor a DKIM key is aligned with From: DMARC fails."
+    advice = f"Sign with a key of {about}, and take bounces at a domain at or below it."
+    return [Finding(Level.FAILURE, NAME, about, title, advice)]
+
+
+def aligned(domain: DomainFacts, other: str, *, strict: bool) -> bool:
+    """Whether `other` counts as the author's domain: the same, or (relaxed) of the same organisation.
+
+    The organisation is the highest domain with a DMARC record, or the author's own where there is none: no list of
+    public suffixes is needed, and never is a stranger taken for a relative.
+    """
+    if strict or other == domain.domain:
+        return other == domain.domain
+    organisation = domain.dmarc.organisation or domain.domain
+    return other == organisation or other.endswith(f".{organisation}")

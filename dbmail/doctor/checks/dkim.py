@@ -1,0 +1,97 @@
+"""DKIM keys in DNS (RFC 6376, 3.6; RFC 8301 and 8463)."""
+
+import base64
+import binascii
+
+from ...domains import dmarc
+from ...domains.presentation import quoted
+from ..facts import DkimKey, DomainFacts
+from ..finding import Finding, Level
+
+NAME = "dkim"
+
+
+def check(domain: DomainFacts) -> list[Finding]:
+    if not domain.dkim:
+        title = "No selector is known, so that DKIM could not be looked at."
+        advice = (
+            'Name the selectors of your relay: DBMAIL["DKIM_SELECTORS"], or --selector. Or sign here: DBMAIL["DKIM"].'
+        )
+        return [Finding(Level.WARNING, NAME, domain.domain, title, advice)]
+    findings = [_key(domain.domain, key) for key in domain.dkim]
+    good = [finding for finding in findings if finding.level is not Level.FAILURE]
+    # Selectors stand beside each other while a key is being changed: one that works is enough.
+    missing = [f for f, key in zip(findings, domain.dkim, strict=True) if not key.texts.values and not key.own]
+    if good and missing:
+        return [f if f not in missing else _softened(f) for f in findings]
+    return findings
+
+
+def _softened(finding: Finding) -> Finding:
+    return Finding(Level.WARNING, finding.check, finding.about, finding.title, finding.advice, finding.record)
+
+
+def _key(domain: str, key: DkimKey) -> Finding:
+    name = f"{key.selector}._domainkey.{domain}"
+    record = f"{name}. IN TXT {quoted(f'v=DKIM1; k=rsa; p={key.own}')}" if key.own else ""
+
+    def finding(level: Level, title: str, advice: str = "") -> Finding:
+        return Finding(
+            level, NAME, domain, f"{key.selector}: {title}", advice, record if level is Level.FAILURE else ""
+        )
+
+    if key.texts.error:
+        return finding(Level.WARNING, key.texts.error, "Run the doctor again.")
+    if not key.texts.values:
+        return finding(Level.FAILURE, f"there is no key at {name}.", "Publish the key that your relay shows.")
+    if len(key.texts.values) > 1:
+        return finding(Level.FAILURE, "there are several keys; which one counts is undefined.", "Leave one of them.")
+    tags = dmarc.tags(key.texts.values[0])
+    public = "".join(tags.get("p", "").split())
+    if tags.get("v", "DKIM1") != "DKIM1" or "p" not in tags:
+        return finding(Level.FAILURE, "the record is no DKIM key.", "Publish v=DKIM1; k=rsa; p=...")
+    if not public:
+        return finding(
+            Level.FAILURE, "the key is revoked (p is empty).", "Publish a key, or sign with another selector."
+        )
+    if key.own and public != key.own:
+        advice = "Publish the public key of the private one that is signed with."
+        return finding(Level.FAILURE, "the key in DNS is not the one that we sign with.", advice)
+    if tags.get("k", "rsa") == "ed25519":
+        return finding(Level.OK, "an Ed25519 key; not every receiver reads those, so have an RSA key beside it.")
+    bits = rsa_bits(public)
+    if bits is None:
+        return finding(Level.FAILURE, "the key cannot be read.", "Publish it anew; lines or quotes may have crept in.")
+    if bits < 1024:
+        return finding(Level.FAILURE, f"the key has {bits} bits: receivers ignore it.", "Make one of 2048.")
+    if bits < 2048:
+        return finding(Level.WARNING, f"the key has {bits} bits.", "Make one of 2048 bits.")
+    if "y" in tags.get("t", "").split(":"):
+        return finding(Level.WARNING, "the key is marked as a test (t=y).", "Remove t=y: receivers may ignore it.")
+    return finding(Level.OK, f"a key of {bits} bits.")
+
+
+def rsa_bits(public: str) -> int | None:
+    """The length of an RSA public key in base64 (SubjectPublicKeyInfo, or the bare key); None if it is none."""
+    try:
+        key = base64.b64decode(public, validate=True)
+        content = _element(key, 0x30)[0]
+        if content[:1] == b"\x30":  # SubjectPublicKeyInfo: algorithm, then the key as a bit string
+            rest = _element(content, 0x30)[1]
+            content = _element(_element(rest, 0x03)[0][1:], 0x30)[0]
+        return int.from_bytes(_element(content, 0x02)[0]).bit_length()
+    except (binascii.Error, ValueError, IndexError):
+        return None
+
+
+def _element(data: bytes, tag: int) -> tuple[bytes, bytes]:
+    """Content of the first DER element, and what follows it."""
+    if data[0] != tag:
+        raise ValueError("another element")
+    length, start = data[1], 2
+    if length & 0x80:
+        start = 2 + (length & 0x7F)
+        length = int.from_bytes(data[2:start])
+    if len(data) < start + length:
+        raise ValueError("cut short")
+    return data[start : start + length], data[start + length :]

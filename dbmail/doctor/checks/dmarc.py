@@ -1,0 +1,53 @@
+"""DMARC (RFC 7489): a policy, and reports that somebody gets."""
+
+from ...domains import dmarc
+from ..facts import DomainFacts, Setup
+from ..finding import Finding, Level
+
+NAME = "dmarc"
+
+
+def check(domain: DomainFacts, setup: Setup) -> list[Finding]:
+    about, found = domain.domain, domain.dmarc
+    if found.texts.error:
+        return [Finding(Level.WARNING, NAME, about, f"DMARC: {found.texts.error}", "Run the doctor again.")]
+    reports_to = setup.return_path if setup.return_path.endswith(f"@{about}") else f"postmaster@{about}"
+    record = f'_dmarc.{about}. IN TXT "{dmarc.record("none", reports_to)}"'
+    if not found.texts.values:
+        return [Finding(Level.FAILURE, NAME, about, "There is no DMARC policy.", "Publish one.", record)]
+    if len(found.texts.values) > 1:
+        title = f"_dmarc.{found.found_at} has {len(found.texts.values)} policies, so receivers use none."
+        return [Finding(Level.FAILURE, NAME, about, title, "Leave one of them.")]
+    text = found.texts.values[0]
+    wrong = dmarc.what_is_wrong(text)
+    if wrong:
+        return [Finding(Level.FAILURE, NAME, about, f"Receivers ignore {text}: {wrong}", "Correct it.", record)]
+    tags = dmarc.tags(text)
+    policy = _policy(tags, inherited=found.found_at != about)
+    findings = []
+    for host, agrees in found.reports.items():
+        if not agrees:
+            advice = f"Ask {host} to publish it, or have reports sent to an address of yours."
+            title = f"Reports for {host} are not sent: it does not agree to get them (RFC 7489, 7.1)."
+            permission = f'{found.found_at}._report._dmarc.{host}. IN TXT "v=DMARC1"'
+            findings.append(Finding(Level.WARNING, NAME, about, title, advice, permission))
+    if policy == "none":
+        title = "The policy is p=none: forged mail in this name is delivered all the same."
+        advice = "Read the reports for some weeks, then publish p=quarantine and later p=reject."
+        findings.append(Finding(Level.WARNING, NAME, about, title, advice, _stricter(found.found_at, text)))
+    if "rua" not in tags:
+        title = "Nobody gets DMARC reports, so that nobody sees who sends in this name."
+        with_reports = f'_dmarc.{found.found_at}. IN TXT "{text.rstrip("; ")}; rua=mailto:{reports_to}"'
+        findings.append(Finding(Level.WARNING, NAME, about, title, "Add rua=mailto:.", with_reports))
+    return findings or [Finding(Level.OK, NAME, about, f"DMARC asks for {policy} at {found.found_at}.")]
+
+
+def _policy(tags: dict[str, str], *, inherited: bool) -> str:
+    policy = tags.get("p", "none").lower()
+    return tags.get("sp", policy).lower() if inherited else policy
+
+
+def _stricter(name: str, text: str) -> str:
+    parts = [part.strip() for part in text.split(";") if part.strip()]
+    parts = ["p=quarantine" if part.replace(" ", "").lower() == "p=none" else part for part in parts]
+    return f'_dmarc.{name}. IN TXT "{"; ".join(parts)}"'

@@ -1,0 +1,124 @@
+"""SPF (RFC 7208): one valid record, not too many look-ups, and our relay in it."""
+
+from dataclasses import replace
+
+from ...domains import spf
+from ...domains.errors import BadSpf
+from ...domains.presentation import quoted
+from ..facts import DomainFacts, Setup
+from ..finding import Finding, Level
+from ..probe import provider
+
+NAME = "spf"
+
+
+def check(domain: DomainFacts, setup: Setup, *, counts: bool = True) -> list[Finding]:
+    """`counts`: the domain is the return path's, whose SPF receivers check; else nothing is more than a warning."""
+    findings = _findings(domain, setup)
+    if counts:
+        return findings
+    return [replace(f, level=Level.WARNING) if f.level is Level.FAILURE else f for f in findings]
+
+
+def _findings(domain: DomainFacts, setup: Setup) -> list[Finding]:
+    about, records = domain.domain, domain.spf.records
+    if records.error:
+        return [Finding(Level.WARNING, NAME, about, f"SPF: {records.error}", "Run the doctor again.")]
+    wanted = _wanted(setup)
+    if not records.values:
+        return [
+            Finding(
+                Level.FAILURE,
+                NAME,
+                about,
+                "There is no SPF record.",
+                "Publish one.",
+                _record(about, wanted or "v=spf1 mx ~all"),
+            )
+        ]
+    if len(records.values) > 1:
+        title = f"There are {len(records.values)} SPF records, so every check fails (RFC 7208, 4.5)."
+        return [
+            Finding(Level.FAILURE, NAME, about, title, "Publish one instead.", _merged(about, records.values, wanted))
+        ]
+    if domain.spf.problem:
+        return [Finding(Level.FAILURE, NAME, about, domain.spf.problem, "Correct the record: receivers ignore it.")]
+    text = records.values[0]
+    findings = [*_end(about, text), *_cost(domain), *_ours(domain, setup, text, wanted)]
+    return findings or [Finding(Level.OK, NAME, about, f"SPF is valid: {text}")]
+
+
+def _end(about: str, text: str) -> list[Finding]:
+    terms = spf.parse(text)
+    ends = [term for term in terms if term.name == "all" and term.qualifier != "="]
+    if ends and ends[0].qualifier == "+":
+        record = _record(about, text.replace(ends[0].text, "~all"))
+        return [Finding(Level.FAILURE, NAME, about, "+all lets anybody send in this name.", "End it in ~all.", record)]
+    if ends and ends[0].qualifier == "?":
+        record = _record(about, text.replace(ends[0].text, "~all"))
+        return [Finding(Level.WARNING, NAME, about, "?all says nothing about strangers.", "End it in ~all.", record)]
+    if not ends and not any(term.name == "redirect" for term in terms):
+        title = "SPF has no end, so strangers are neither let through nor refused."
+        return [Finding(Level.WARNING, NAME, about, title, "End it in ~all.", _record(about, f"{text} ~all"))]
+    if any(term.name == "ptr" for term in terms):
+        return [Finding(Level.WARNING, NAME, about, "SPF uses ptr, which RFC 7208, 5.5 forbids.", "Name addresses.")]
+    return []
+
+
+def _cost(domain: DomainFacts) -> list[Finding]:
+    total = sum(cost for _, cost in domain.spf.lookups)
+    details = ", ".join(f"{term} {cost}" for term, cost in domain.spf.lookups)
+    if total > spf.MAX_LOOKUPS:
+        title = f"SPF costs {total} look-ups, and receivers give up after {spf.MAX_LOOKUPS} ({details})."
+        advice = "Remove includes that are not used, or write addresses instead."
+        return [Finding(Level.FAILURE, NAME, domain.domain, title, advice)]
+    if total == spf.MAX_LOOKUPS:
+        title = f"SPF costs {total} look-ups, the most that there may be ({details})."
+        return [Finding(Level.WARNING, NAME, domain.domain, title, "Make room before a provider adds one.")]
+    return []
+
+
+def _ours(domain: DomainFacts, setup: Setup, text: str, wanted: str) -> list[Finding]:
+    """Whether the record lets our own mail through."""
+    about = domain.domain
+    findings = []
+    for address, result in domain.spf.results.items():
+        if result == "temperror":
+            title = f"SPF for {address} could not be told: DNS did not answer."
+            findings.append(Finding(Level.WARNING, NAME, about, title, "Run the doctor again."))
+        elif result != "pass":
+            title = f"SPF says {result} to mail from {address}, where ours comes from."
+            record = _merged(about, (text,), wanted)
+            findings.append(Finding(Level.FAILURE, NAME, about, title, "Add the address.", record))
+    include = provider(setup.relay.host) if setup.relay else ""
+    if include and not domain.spf.results:
+        if any(term.lower().endswith(include) for term, _ in domain.spf.lookups):
+            return [Finding(Level.OK, NAME, about, f"SPF is valid and includes {include}: {text}")]
+        title = f"SPF does not include {include}, which our relay's mail comes from."
+        # SendGrid and others send with a return path of their own below the domain, which has their SPF.
+        advice = "Add it, unless the relay has a return path of its own (see scripts/sendgrid_authentication.py)."
+        return [Finding(Level.WARNING, NAME, about, title, advice, _merged(about, (text,), wanted))]
+    if not domain.spf.results and not findings:
+        title = f"SPF is valid; whether it covers our relay is not known: {text}"
+        advice = 'Name the addresses that mail leaves from: DBMAIL["SENDS_FROM"], or --sends-from.'
+        return [Finding(Level.WARNING, NAME, about, title, advice)]
+    return findings
+
+
+def _wanted(setup: Setup) -> str:
+    """The record that lets our mail through, where it is known where that comes from."""
+    include = provider(setup.relay.host) if setup.relay else ""
+    if setup.sends_from:
+        return " ".join(["v=spf1", *(f"ip{6 if ':' in a else 4}:{a}" for a in setup.sends_from), "~all"])
+    return f"v=spf1 include:{include} ~all" if include else ""
+
+
+def _merged(about: str, texts: tuple[str, ...], wanted: str) -> str:
+    try:
+        return _record(about, spf.merge(texts, wanted or "v=spf1"))
+    except BadSpf:
+        return ""
+
+
+def _record(about: str, text: str) -> str:
+    return f"{about}. IN TXT {quoted(text)}"

@@ -1,0 +1,160 @@
+"""What DNS says: through resolvers that are named, else from the name servers of each zone themselves."""
+
+import time
+from collections.abc import Callable, Iterable
+
+import dns.exception
+import dns.inet
+import dns.name
+import dns.resolver
+
+from . import dmarc, spf
+from .errors import DnsUnavailable, NotConfigured
+from .records import Record
+
+TIMEOUT = 5.0  # seconds for one question, repeats included
+
+
+class Dns:
+    """Asks DNS. `resolvers` are addresses, "192.0.2.53" or "192.0.2.53:5353" or "[2001:db8::53]:5353".
+
+    Without any, third parties' records come from the system's resolver, and records that were just posted
+    from every name server of their zone: a resolver would go on saying "no such name" for as long as the
+    zone's negative TTL (RFC 2308).
+    """
+
+    def __init__(self, resolvers: Iterable[str] = (), *, direct_port: int = 53) -> None:
+        self._direct_port = direct_port
+        self._direct: dict[str, list[dns.resolver.Resolver]] = {}
+        self._named = [_resolver(*_address(text)) for text in resolvers]
+        self._system = self._named[0] if self._named else _system_resolver()
+
+    def ask(self, name: str, record_type: str) -> list[Record]:
+        """The records of that very name; [] where there are none, or an alias instead. Raises DnsUnavailable."""
+        return _ask(self._system, name, record_type)
+
+    def txt(self, name: str) -> list[str]:
+        """The texts at a name, or at the name that it is an alias of."""
+        return [record.value for record in self.resolve(name, "TXT")]
+
+    def resolve(self, name: str, record_type: str) -> list[Record]:
+        """What a receiver of mail gets: the records of a name, or of the name that it is an alias of."""
+        return _ask(self._system, name, record_type, follow=True)
+
+    def zone_of(self, name: str) -> str:
+        """The zone that a name lies in: the nearest one above it with an SOA record. Raises DnsUnavailable."""
+        above = name
+        while "." in above:
+            if self.ask(above, "SOA"):
+                return above
+            above = above.partition(".")[2]
+        raise DnsUnavailable(f"No zone for {name} is in DNS. Is the domain registered and delegated?")
+
+    def missing(self, wanted: Iterable[Record]) -> list[str]:
+        """A sentence for each record that is not, or not everywhere, in DNS as wanted."""
+        sentences = []
+        for record in wanted:
+            try:
+                wrong = [text for text in (_compare(r, record) for r in self._servers_of(record.name)) if text]
+            except DnsUnavailable as error:
+                wrong = [str(error)]
+            sentences += [f"{record}: {wrong[0]}"] if wrong else []
+        return sentences
+
+    def wait_for(
+        self,
+        wanted: Iterable[Record],
+        seconds: float,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        tell: Callable[[list[str]], None] = lambda missing: None,
+    ) -> list[str]:
+        """`missing` after at most `seconds`, as soon as nothing is. Asks at once, then ever less often."""
+        deadline, pause = clock() + seconds, 1.0
+        left = list(wanted)
+        while sentences := self.missing(left):
+            remaining = deadline - clock()
+            if remaining <= 0:
+                return sentences
+            tell(sentences)
+            sleep(min(pause, remaining))
+            pause = min(pause * 2, 15.0)
+        return []
+
+    def _servers_of(self, name: str) -> list[dns.resolver.Resolver]:
+        if self._named:
+            return self._named
+        zone = self.zone_of(name)
+        if zone not in self._direct:
+            hosts = [record.value for record in self.ask(zone, "NS")]
+            addresses = [a.value for host in hosts for kind in ("A", "AAAA") for a in self.ask(host, kind)]
+            # An IPv6 address is no use on a machine without IPv6: one family is enough.
+            addresses = [a for a in addresses if ":" not in a] or addresses
+            if not addresses:
+                raise DnsUnavailable(f"The name servers of {zone} have no addresses.")
+            self._direct[zone] = [_resolver(address, self._direct_port) for address in addresses]
+        return self._direct[zone]
+
+
+def _compare(resolver: dns.resolver.Resolver, wanted: Record) -> str:
+    """What a server says instead of `wanted`; "" if it agrees."""
+    found = _ask(resolver, wanted.name, wanted.type)
+    kind = next((test for test in (spf.is_spf, dmarc.is_dmarc) if wanted.type == "TXT" and test(wanted.value)), None)
+    if kind is None and wanted in found:
+        return ""
+    if kind is not None and [r for r in found if kind(r.value)] == [wanted]:
+        return ""
+    shown = ", ".join(record.value for record in found) or "nothing"
+    return f"{resolver.nameservers[0]} answers {shown}"
+
+
+def _ask(resolver: dns.resolver.Resolver, name: str, record_type: str, *, follow: bool = False) -> list[Record]:
+    """`follow` takes what an alias points to for the name's own: receivers do, zones do not."""
+    try:
+        answer = resolver.resolve(name + ".", record_type, raise_on_no_answer=False, lifetime=TIMEOUT)
+    except dns.resolver.NXDOMAIN:
+        return []
+    except dns.resolver.YXDOMAIN as error:
+        raise DnsUnavailable(f"{name}: {error}") from None
+    except (dns.exception.DNSException, OSError) as error:
+        reason = "no answer in time" if isinstance(error, dns.exception.Timeout) else "no usable answer"
+        raise DnsUnavailable(f"DNS ({resolver.nameservers[0]}) gave {reason} for {record_type} of {name}.") from None
+    rrset = answer.rrset
+    if rrset is None or not (follow or rrset.name == dns.name.from_text(name)):
+        return []
+    return [Record(name, record_type, _value(rdata), rrset.ttl) for rdata in rrset]
+
+
+def _value(rdata: object) -> str:
+    if hasattr(rdata, "strings"):
+        return b"".join(rdata.strings).decode("latin-1")
+    return str(rdata).rstrip(".").lower()
+
+
+def _resolver(address: str, port: int) -> dns.resolver.Resolver:
+    resolver = dns.resolver.Resolver(configure=False)
+    resolver.nameservers = [address]
+    resolver.port = port
+    resolver.timeout = TIMEOUT / 2  # of one try
+    return resolver
+
+
+def _system_resolver() -> dns.resolver.Resolver:
+    try:
+        return dns.resolver.Resolver()
+    except dns.exception.DNSException as error:
+        raise NotConfigured(f"The system names no DNS resolver ({error}). Give one with --resolver.") from None
+
+
+def _address(text: str) -> tuple[str, int]:
+    """("192.0.2.53", 53) from "192.0.2.53", with or without a port. Raises NotConfigured."""
+    host, port = text.strip(), "53"
+    if host.startswith("["):
+        host, _, port = host[1:].partition("]")
+        port = port.removeprefix(":") or "53"
+    elif host.count(":") == 1:
+        host, _, port = host.partition(":")
+    if not port.isdigit() or not 0 < int(port) < 65536 or not dns.inet.is_address(host):
+        raise NotConfigured(f"--resolver {text!r} is not an address like 192.0.2.53 or 192.0.2.53:5353.")
+    return host, int(port)

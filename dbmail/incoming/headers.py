@@ -1,0 +1,173 @@
+"""The header of a message as bytes: taken apart at the field boundaries, edited, put together. Never the body.
+
+Python's `email` objects rewrite what they print, which breaks signatures; here a field that nobody edits
+leaves as it came (RFC 5322, 2.2), but for what no server may be sent: a bare CR or NUL in a field is a space.
+"""
+
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from email.header import Header, decode_header, make_header
+
+from ..addresses import one_line
+
+_NAME = re.compile(rb"([!-9;-~]+)[ \t]*:")
+_DOT_ATOM = re.compile(r"[^\s()<>@,;:\\\"\[\].\x00-\x1f\x7f]+(\.[^\s()<>@,;:\\\"\[\].\x00-\x1f\x7f]+)*")
+#: Longest part of a field that is decoded for reading, in bytes.
+_READABLE = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One header field: its name in lower case, and its lines as they came, folded with CRLF."""
+
+    name: str
+    raw: bytes
+
+    @property
+    def value(self) -> bytes:
+        """What follows the colon, folds and all."""
+        return self.raw.partition(b":")[2]
+
+    @property
+    def text(self) -> str:
+        """The value as a person reads it, on one line: encoded words decoded, broken bytes replaced."""
+        return readable(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderBlock:
+    """The fields of a message in their order. Every edit gives a new block."""
+
+    fields: tuple[Field, ...] = ()
+
+    def all(self, name: str) -> list[Field]:
+        return [field for field in self.fields if field.name == name.lower()]
+
+    def first(self, name: str) -> Field | None:
+        return next((field for field in self.fields if field.name == name.lower()), None)
+
+    def without(self, names: Iterable[str], unless: Iterable[str] = ()) -> "HeaderBlock":
+        """Without the fields of these names, but for those in `unless`.
+
+        A name that ends in a hyphen stands for all that begin with it.
+        """
+        exact = {name.lower() for name in names}
+        prefixes = tuple(name for name in exact if name.endswith("-"))
+        kept_anyway = set(unless)
+
+        def goes(name: str) -> bool:
+            return (name in exact or name.startswith(prefixes)) and name not in kept_anyway
+
+        return HeaderBlock(tuple(field for field in self.fields if not goes(field.name)))
+
+    def with_field(self, name: str, value: bytes | str) -> "HeaderBlock":
+        """With one more field at the end. A str is encoded where needed; neither may bring a line of its own."""
+        return HeaderBlock((*self.fields, make_field(name, value)))
+
+    def with_only(self, name: str, value: bytes | str) -> "HeaderBlock":
+        """With this field in place of all of its name: where the first of them stood, else at the end."""
+        new = make_field(name, value)
+        kept: list[Field] = []
+        placed = False
+        for field in self.fields:
+            if field.name != new.name:
+                kept.append(field)
+            elif not placed:
+                kept.append(new)
+                placed = True
+        return HeaderBlock(tuple(kept) if placed else (*kept, new))
+
+    def as_bytes(self) -> bytes:
+        """The block and the empty line after it, with CRLF."""
+        return b"".join(field.raw + b"\r\n" for field in self.fields) + b"\r\n"
+
+
+def split(raw: bytes) -> tuple[HeaderBlock, bytes]:
+    """The header and the body of a message, as Exim divides them.
+
+    The header ends at an empty line, or before a line that is no field. An mbox `From ` line on top is left out.
+    """
+    lines: list[list[bytes]] = []
+    names: list[str] = []
+    position = 0
+    while position < len(raw):
+        end = raw.find(b"\n", position)
+        following = len(raw) if end < 0 else end + 1
+        line = raw[position : len(raw) if end < 0 else end].removesuffix(b"\r")
+        if not line:
+            return _block(names, lines), raw[following:]
+        if line[:1] in (b" ", b"\t") and lines:
+            lines[-1].append(line)
+        elif found := _NAME.match(line):
+            names.append(found.group(1).decode("ascii").lower())
+            lines.append([line])
+        elif position == 0 and line.startswith((b"From ", b">From ")):
+            pass
+        else:
+            return _block(names, lines), raw[position:]
+        position = following
+    return _block(names, lines), b""
+
+
+def _block(names: list[str], lines: list[list[bytes]]) -> HeaderBlock:
+    return HeaderBlock(tuple(Field(name, _joined(of_one)) for name, of_one in zip(names, lines, strict=True)))
+
+
+def _joined(lines: list[bytes]) -> bytes:
+    """The lines of one field. One of white space alone is left out: others would take it for the header's end."""
+    clean = [line.replace(b"\r", b" ").replace(b"\0", b" ") for line in lines]
+    return b"\r\n".join([clean[0], *(line for line in clean[1:] if line.strip())])
+
+
+def make_field(name: str, value: bytes | str) -> Field:
+    """A field of ours. Line breaks in a str become spaces; in bytes only folds are let through."""
+    if isinstance(value, str):
+        value = encoded(one_line(value))
+    if re.search(rb"\r(?!\n)|(?<!\r)\n|\r\n(?![ \t])|\0", value):
+        raise ValueError(f"A line break or NUL in a value of {name}.")
+    lead = b"" if value[:1] in (b" ", b"\t", b"\r") else b" "
+    return Field(name.lower(), name.encode("ascii") + b":" + lead + value)
+
+
+def encoded(text: str, *, keep_last_space: bool = False) -> bytes:
+    """`text` for a header field: as it is where it is ASCII, else in encoded words (RFC 2047)."""
+    if text.isascii():
+        return text.encode("ascii")
+    if keep_last_space:  # white space between two encoded words is not shown: it has to be inside one
+        text += " "
+    return Header(text, "utf-8", maxlinelen=70).encode(linesep="\r\n").encode("ascii")
+
+
+def mailbox(address: str, name: str = "") -> bytes:
+    """`"Name" <address>` for a header field; an address in UTF-8 stays so (RFC 6532)."""
+    spec = address.encode("utf-8")
+    name = one_line(name)[:80]
+    if not name:
+        return spec
+    if name.isascii():
+        quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{quoted}" <'.encode("ascii") + spec + b">"
+    return encoded(name) + b" <" + spec + b">"
+
+
+def address_spec(local_part: str, domain: str) -> str:
+    """local@domain, the local part in quotes where it needs them (RFC 5322, 3.4.1)."""
+    if _DOT_ATOM.fullmatch(local_part):
+        return f"{local_part}@{domain}"
+    quoted = local_part.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{quoted}"@{domain}'
+
+
+def readable(value: bytes) -> str:
+    """The value of a field on one line, decoded; never raises. Cut after some 4,000 bytes."""
+    raw = b" ".join(value[:_READABLE].split())
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        text = raw.decode("latin-1")
+    # Unknown charsets, broken base64: whatever the library raises, the raw text is shown.
+    with suppress(Exception):
+        text = str(make_header(decode_header(text)))
+    return one_line(text.encode("utf-8", "replace").decode("utf-8"))

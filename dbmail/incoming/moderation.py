@@ -1,0 +1,82 @@
+"""Held messages: a person lets them pass, or not."""
+
+from typing import Any
+
+from django.utils import timezone
+
+from ..exceptions import DbmailError
+from ..models import IncomingMessage
+from .gate import act
+from .rules import Decision
+
+
+class NotHeld(DbmailError):
+    """The message is not waiting for a moderator (any more)."""
+
+
+class NotReplayable(DbmailError):
+    """The message cannot be decided on again."""
+
+
+def approve(message: IncomingMessage, by: Any) -> Decision:
+    """Send a held message on, as its address says now. Twice sends once: the second raises NotHeld.
+
+    Loops stay dropped even so: the decision says what became of it.
+    """
+    _still_held(message)
+    decision = act(message, approved=True)
+    if decision.rule == "duplicate":
+        raise NotHeld(f"Message {message.pk} has been decided by another already.")
+    IncomingMessage.objects.filter(pk=message.pk).update(moderated_by=by, moderated_at=timezone.now())
+    return decision
+
+
+def reject(message: IncomingMessage, by: Any, note: str = "") -> None:
+    """Keep a held message from going anywhere; its author is told nothing. Raises NotHeld."""
+    done = IncomingMessage.objects.filter(pk=message.pk, state=IncomingMessage.State.HELD).update(
+        state=IncomingMessage.State.DROPPED,
+        decision="moderator",
+        reason=note or "A moderator rejected it.",
+        moderated_by=by,
+        moderated_at=timezone.now(),
+    )
+    if not done:
+        raise NotHeld(f"Message {message.pk} is not held.")
+
+
+def replay(message: IncomingMessage) -> Decision:
+    """Decide on a stored message anew, by the rows and rosters of now; whoever has a copy gets no second one.
+
+    For what was refused, dropped or failed by mistake, and for recipients who were missing. Raises NotReplayable,
+    and what deciding raises; the row then says why.
+    """
+    message.refresh_from_db()
+    problem = _why_not_again(message)
+    if problem:
+        raise NotReplayable(f"Message {message.pk} {problem}")
+    # As it was when it came; whoever does the same at this moment finds it changed.
+    reopened = IncomingMessage.objects.filter(pk=message.pk, state=message.state).update(
+        state=IncomingMessage.State.RECEIVED
+    )
+    if not reopened:
+        raise NotReplayable(f"Message {message.pk} is being decided on by another.")
+    message.refresh_from_db()
+    return act(message)
+
+
+def _why_not_again(message: IncomingMessage) -> str:
+    if message.state == IncomingMessage.State.HELD:
+        return "is held: approve or reject it."
+    if not message.raw:
+        return "has been purged: there is nothing to decide on."
+    if message.decision == "size":
+        return "was too large: only its beginning was kept."
+    return ""
+
+
+def _still_held(message: IncomingMessage) -> None:
+    message.refresh_from_db()
+    if message.state != IncomingMessage.State.HELD:
+        raise NotHeld(f"Message {message.pk} is {message.state}, not held.")
+    if not message.raw:
+        raise NotHeld(f"Message {message.pk} has been purged: there is nothing to send.")

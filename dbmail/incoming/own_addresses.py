@@ -1,0 +1,69 @@
+"""Addresses that are dbmail's own and stand before every row: the signed return path, and unsubscribe@."""
+
+from dataclasses import dataclass
+
+from ..addresses import domain_of
+from ..delivery import return_path
+from ..exceptions import InvalidToken
+from ..models import IncomingMessage, Suppression, TextOfEmail
+from ..unsubscribe import tokens
+from ..unsubscribe.suppression import suppress
+from . import odd_bounces
+from .bounces import Report, parse
+from .events import record
+from .facts import Envelope, Facts
+from .rules import Decision, Verdict
+
+_UNSUBSCRIBE = "unsubscribe"
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """A message to the signed return path of one of our mails; `report` is None where it cannot be read as one."""
+
+    mail_id: int
+    report: Report | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """A message whose subject is the token of a List-Unsubscribe field."""
+
+    subscription: tokens.Subscription
+
+
+def own_purpose(envelope: Envelope, facts: Facts, raw: bytes) -> Returned | Unsubscribe | None:
+    """What a message for one of these addresses wants; None for any other address, and where the proof is wrong."""
+    try:
+        if "+" in envelope.local_part:
+            mail_id = return_path.read(envelope.recipient)
+            return Returned(mail_id, parse(raw) or odd_bounces.parse(raw))
+        own_domain = domain_of(return_path.plain())
+        if envelope.local_part.lower() == _UNSUBSCRIBE and domain_of(envelope.recipient) == own_domain:
+            return Unsubscribe(tokens.read(facts.subject.rpartition(" ")[2]))
+    except InvalidToken:
+        return None
+    return None
+
+
+def judge(purpose: Returned | Unsubscribe) -> Decision:
+    """What happens to such a message. Who wrote it does not matter: the signature in its address or subject does."""
+    if isinstance(purpose, Unsubscribe):
+        return Decision(Verdict.TAKE, "unsubscribe", f"Unsubscribes from {purpose.subscription.scope}.")
+    if purpose.report is None:
+        return Decision(Verdict.DROP, "return-path", f"About mail {purpose.mail_id}, but no report that can be read.")
+    said = ", ".join(f"{outcome.kind} {outcome.status}".strip() for outcome in purpose.report.outcomes)
+    return Decision(Verdict.TAKE, "report", f"About mail {purpose.mail_id}: {said}.")
+
+
+def carry_out(purpose: Returned | Unsubscribe, incoming: IncomingMessage) -> None:
+    """Do what the message wants; a mail that is no longer in the table cannot be noted on."""
+    if isinstance(purpose, Unsubscribe):
+        address, scope = purpose.subscription
+        suppress(
+            address, Suppression.Reason.UNSUBSCRIBED, scope=scope, source=f"mail {incoming.pk} to {_UNSUBSCRIBE}@"
+        )
+        return
+    mail = TextOfEmail.objects.filter(pk=purpose.mail_id).first()
+    if mail and purpose.report:
+        record(purpose.report, mail, incoming)

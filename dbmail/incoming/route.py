@@ -1,0 +1,156 @@
+"""Which row takes a message, who would get it, and what the rules say: a plan, and no change to anything."""
+
+import inspect
+import logging
+from dataclasses import dataclass
+from email import message_from_bytes
+from email.message import Message
+
+from ..addresses import Mailbox, check_address, normalise, parse_mailbox
+from ..conf import config
+from ..exceptions import AddressError, DbmailError, SettingError
+from ..models import EmailList
+from .facts import Envelope, Facts, read
+from .headers import HeaderBlock, split
+from .match import BadPattern, Match, SlowPattern, match
+from .own_addresses import Returned, Unsubscribe, judge, own_purpose
+from .posters import standing
+from .receivers import BaseHandler, handler_class
+from .rules import EX_NOUSER, Decision, Limits, Route, Verdict, judge_message, judge_row
+from .store import seen_before
+
+logger = logging.getLogger(__name__)
+
+
+class RowUnusable(DbmailError):
+    """A row of EmailList could not be asked, so that "no such address" cannot be said for sure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One row that was asked, and what came of it in words."""
+
+    seq: int
+    regex: str
+    handler: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What would be done with a message: `--explain` prints it, the gate obeys it."""
+
+    decision: Decision
+    header: HeaderBlock
+    facts: Facts
+    #: The envelope as it matched: without the +tag where only that did.
+    envelope: Envelope
+    handler: BaseHandler | None = None
+    recipients: tuple[Mailbox, ...] = ()
+    steps: tuple[Step, ...] = ()
+    #: Set for the addresses that are dbmail's own.
+    purpose: Returned | Unsubscribe | None = None
+
+    @property
+    def row(self) -> EmailList | None:
+        return self.handler.handler if self.handler else None
+
+
+def make_plan(envelope: Envelope, raw: bytes, *, approved: bool = False, size: int | None = None) -> Plan:
+    """What to do with `raw` for this envelope. Raises RowUnusable, and whatever a handler raises."""
+    header, body = split(raw)
+    facts = read(header, len(raw) if size is None else size, config().authserv_ids)
+    limits = Limits(
+        config().incoming_max_size,
+        config().incoming_max_received,
+        config().incoming_max_recipients,
+        config().from_domains,
+    )
+    objection = judge_message(envelope, facts, limits)
+    if objection:
+        return Plan(objection, header, facts, envelope)
+    purpose = own_purpose(envelope, facts, raw)
+    if purpose:
+        return Plan(judge(purpose), header, facts, envelope, purpose=purpose)
+    steps: list[Step] = []
+    taken = _taker(envelope, header, steps)
+    if taken is None:
+        decision = Decision(Verdict.REJECT, "unknown", f"No row takes {envelope.recipient}.", EX_NOUSER)
+        return Plan(decision, header, facts, envelope, steps=tuple(steps))
+    handler, matched = taken
+    recipients = _usable(handler, matched)
+    row = handler.handler
+    route = Route(
+        is_list=not handler.preserve_headers,
+        who_may_post=row.who_may_post or handler.who_may_post,
+        refuse=row.refuse,
+        admin_hold=row.admin_hold,
+        recipients=len(recipients),
+        seen_before="" if approved else seen_before(matched, facts, header, body, envelope.queue_id),
+    )
+    who = standing(facts.author, recipients, handler.owners)
+    decision = judge_row(matched, facts, limits, route, who, approved=approved)
+    if not recipients and decision.verdict == Verdict.SEND:
+        decision = Decision(Verdict.HOLD, "recipients", "None of its recipients has a valid address.")
+    return Plan(decision, header, facts, matched, handler, recipients, tuple(steps))
+
+
+def _taker(envelope: Envelope, header: HeaderBlock, steps: list[Step]) -> tuple[BaseHandler, Envelope] | None:
+    """The first handler that decides to send; the +tag is left out only where nobody wants the whole."""
+    message = _readable_message(header)
+    rows = list(EmailList.objects.all())
+    unusable: list[int] = []
+    candidates = [envelope] if envelope.untagged == envelope else [envelope, envelope.untagged]
+    for candidate in candidates:
+        for row in rows:
+            try:
+                handler, outcome = _ask(row, candidate, message)
+            except (BadPattern, SlowPattern, SettingError, TypeError) as error:
+                logger.error("Row %s of EmailList is skipped: %s", row.pk, error)
+                unusable.append(row.pk)
+                handler, outcome = None, f"skipped: {error}"
+            steps.append(Step(row.seq, row.regex, row.handler, f"{candidate.local_part}: {outcome}"))
+            if handler:
+                return handler, candidate
+    if unusable:
+        raise RowUnusable(f"Nobody takes {envelope.recipient}, but rows {unusable} could not be asked.")
+    return None
+
+
+def _ask(row: EmailList, envelope: Envelope, message: Message) -> tuple[BaseHandler | None, str]:
+    """The row's handler if it takes the message, and what happened. TypeError: its groups do not fit it."""
+    found: Match | None = match(row.regex, envelope.local_part, envelope.domain.lower())
+    if found is None:
+        return None, "does not match"
+    handler = handler_class(row.handler)(row, message)
+    handler.domain = envelope.domain.lower()
+    inspect.signature(handler.process).bind(envelope.local_part, *found.groups, **found.named)
+    try:
+        handler.process(envelope.local_part, *found.groups, **found.named)
+    except TypeError as error:  # the handler's own mistake, not the row's
+        raise RuntimeError(f"The handler {row.handler} failed: {error}") from error
+    return (handler, "takes it") if handler.send else (None, "matches, but the handler does not want it")
+
+
+def _usable(handler: BaseHandler, envelope: Envelope) -> tuple[Mailbox, ...]:
+    """The handler's recipients, each address once, without the list itself and what is no address."""
+    found: dict[str, Mailbox] = {}
+    unusable = 0
+    for recipient in handler.recipients:
+        try:
+            if isinstance(recipient, str):
+                box = parse_mailbox(recipient)
+            else:
+                box = Mailbox(check_address(recipient[0].strip()), recipient[1] or "")
+        except AddressError:
+            unusable += 1
+            continue
+        if normalise(box.address) != envelope.recipient:
+            found.setdefault(normalise(box.address), box)
+    if unusable:
+        logger.warning("Row %s: %d of its recipients have no valid address.", handler.handler.pk, unusable)
+    return tuple(found.values())
+
+
+def _readable_message(header: HeaderBlock) -> Message:
+    return message_from_bytes(header.as_bytes())

@@ -1,0 +1,75 @@
+"""What is wrong with a row of EmailList, for whoever is typing it, and which rows can never have an effect."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ..addresses import domain_matches, parse_mailbox
+from ..conf import config
+from ..exceptions import AddressError, SettingError
+from .match import LIMIT, BadPattern, SlowPattern, match
+from .receivers import handler_class
+
+if TYPE_CHECKING:
+    from ..models import EmailList
+
+#: Inputs on which patterns that backtrack take their time.
+_HARD = (*(character * 63 + "!" for character in "a1-._"), "a1" * 31 + "!", "aA1-" * 15 + "!")
+
+
+def errors_of(row: "EmailList") -> dict[str, str]:
+    """The reasons for which `row` may not be stored, by field. May take as long as one match may."""
+    errors: dict[str, str] = {}
+    regex = _regex_error(row.regex)
+    if regex:
+        errors["regex"] = regex
+    try:
+        handler_class(row.handler)
+    except SettingError as error:
+        errors["handler"] = str(error)
+    sender = _from_error(row.from_email)
+    if sender:
+        errors["from_email"] = sender
+    if not row.subject_prefix.isprintable():
+        errors["subject_prefix"] = "A prefix is one line without control characters."
+    return errors
+
+
+def _regex_error(regex: str) -> str:
+    try:
+        for local_part in _HARD:
+            match(regex, local_part, "example.org")
+    except BadPattern as error:
+        return str(error)
+    except SlowPattern:
+        return (
+            f"This regular expression takes more than {LIMIT:g} s for a short address; "
+            "a repetition inside a repetition, as in (a+)+, does that."
+        )
+    return ""
+
+
+def _from_error(text: str) -> str:
+    if not text:
+        return ""
+    try:
+        domain = parse_mailbox(text).domain
+    except AddressError as error:
+        return str(error)
+    if not any(domain_matches(domain, allowed) for allowed in config().from_domains):
+        return f"{domain} is none of DBMAIL['FROM_DOMAINS']; other domains' servers will refuse such mail."
+    return ""
+
+
+def unreachable(rows: Iterable["EmailList"]) -> dict[int, str]:
+    """By primary key, why a row can never decide anything. `rows` stand in their order."""
+    seen: dict[tuple[str, str], EmailList] = {}
+    found: dict[int, str] = {}
+    for row in rows:
+        key = (row.regex, row.handler)
+        if key in seen:
+            found[row.pk] = f"Row {seen[key].seq} before it has the same expression and handler."
+        elif "@" not in row.regex and row.regex.strip() != row.regex:
+            found[row.pk] = "No address begins or ends with white space."
+        else:
+            seen[key] = row
+    return found

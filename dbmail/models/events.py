@@ -1,0 +1,65 @@
+"""What happened to a mail after it left: bounces, complaints, in anymail's vocabulary."""
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from .email import TextOfEmail
+from .incoming import IncomingMessage
+
+
+class MailEvent(models.Model):
+    """One thing that another server, a provider or a reader told us about a mail."""
+
+    class Type(models.TextChoices):
+        REJECTED = "rejected", _("rejected: the provider would not send it")
+        FAILED = "failed", _("failed: the provider could not send it")
+        BOUNCED = "bounced", _("bounced: refused by the recipient's server")
+        DEFERRED = "deferred", _("deferred: not delivered yet, still being tried")
+        DELIVERED = "delivered", _("delivered: taken by the recipient's server")
+        AUTORESPONDED = "autoresponded", _("autoresponded: an automatic reply came")
+        COMPLAINED = "complained", _("complained: the reader called it spam")
+        UNSUBSCRIBED = "unsubscribed", _("unsubscribed: the reader wants no more of it")
+        UNKNOWN = "unknown", _("unknown: something that dbmail has no name for")
+
+    class Reject(models.TextChoices):
+        INVALID = "invalid", _("invalid: there is no such address")
+        BOUNCED = "bounced", _("bounced: refused, for another reason")
+        TIMED_OUT = "timed_out", _("timed out: tried until it was too late")
+        BLOCKED = "blocked", _("blocked: refused by a policy")
+        SPAM = "spam", _("spam: called so by the reader or a filter")
+        UNSUBSCRIBED = "unsubscribed", _("unsubscribed")
+        OTHER = "other", _("other")
+
+    textofemail = models.ForeignKey(TextOfEmail, on_delete=models.CASCADE, null=True, blank=True)
+    address = models.CharField(max_length=320, help_text="Normalised.")
+    event_type = models.CharField(max_length=16, choices=Type)
+    reject_reason = models.CharField(max_length=16, choices=Reject, blank=True, default="")
+    is_hard = models.BooleanField(default=False, help_text="The address will never work: it is suppressed.")
+    at = models.DateTimeField(default=timezone.now)
+    status = models.CharField(max_length=16, blank=True, default="", help_text="Enhanced status code (RFC 3463).")
+    description = models.TextField(blank=True, default="", help_text="The other server's words.")
+    source = models.CharField(max_length=16, help_text="dsn, arf, or the provider's name.")
+    incoming = models.ForeignKey(
+        IncomingMessage, on_delete=models.SET_NULL, null=True, blank=True, help_text="The report itself."
+    )
+
+    event_id = models.CharField(
+        max_length=255,
+        null=True,
+        blank=True,
+        unique=True,
+        help_text="The provider's own name for it, so that a replay adds nothing; null for a report by mail.",
+    )
+    raw = models.JSONField(null=True, blank=True, help_text="What the provider said, whole.")
+
+    class Meta:
+        verbose_name = "event"
+        constraints = [
+            # The same report taken in again adds nothing.
+            models.UniqueConstraint(fields=["incoming", "address", "event_type"], name="dbmail_event_once"),
+        ]
+        indexes = [models.Index(fields=["address", "at"], name="dbmail_event_address")]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M} {self.event_type} {self.status}"

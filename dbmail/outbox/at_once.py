@@ -1,0 +1,28 @@
+"""Sending the copies of one incoming message while the mail server that brought it still waits for our answer.
+
+They are rows of the queue like all others, claimed like all others: what is not sent here, the next pass sends.
+"""
+
+import logging
+import time
+
+from ..exceptions import RelayUnavailable
+from .deliver import Sender
+from .report import SendReport
+
+log = logging.getLogger(__name__)
+
+
+def send_at_once(forward: int, seconds: float) -> SendReport:
+    """Send copies of the Forward of this key for at most so many seconds; the mail under way is finished after that.
+
+    A relay that cannot be reached within that time costs nothing: the copies stay in the queue.
+    """
+    deadline = time.monotonic() + seconds
+    with Sender(stop=lambda: time.monotonic() >= deadline, connect_within=seconds) as sender:
+        try:
+            sender.drain(forward)
+        except RelayUnavailable as error:
+            log.warning("The copies of forward %s wait for the next pass: %s", forward, error)
+    log.info("Forward %s at once: %s", forward, sender.report.summary())
+    return sender.report

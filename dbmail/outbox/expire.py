@@ -1,0 +1,66 @@
+"""What is too old to be of use is not sent any more; what was cleared away can be rendered again."""
+
+import logging
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from ..conf import config
+from ..exceptions import DbmailError
+from ..models.broadcast import MessageRequest
+from ..models.email import TextOfEmail
+
+log = logging.getLogger(__name__)
+
+
+def expire_unsent_emails(older_than: timedelta | None = None) -> int:
+    """Expire requests that were not processed and mails that were not sent, older than DBMAIL["EXPIRE_AFTER"]
+    (or `older_than`); how many of both. They count as processed and as gone from the queue, and are never sent.
+
+    Age counts from `created_at` of the request or, where it was to wait, from its `processed_by`.
+    """
+    return expire_requests(older_than) + expire_mails(older_than)
+
+
+def expire_requests(older_than: timedelta | None = None) -> int:
+    state = MessageRequest.State
+    before = _before(older_than)
+    old = MessageRequest.objects.filter(
+        created_at__lt=before,
+        processed=False,
+        state__in=[state.SCHEDULED, state.PROCESSING, state.PAUSED, state.FAILED],
+    ).exclude(processed_by__gte=before)
+    expired = old.update(
+        processed=True, state=state.CANCELLED, state_reason="Expired: it was not processed before it was too old."
+    )
+    if expired:
+        log.warning("%d requests expired before they were processed", expired)
+    return expired
+
+
+def expire_mails(older_than: timedelta | None = None, min_tries: int = 0) -> int:
+    before = _before(older_than)
+    old = TextOfEmail.objects.filter(
+        state=TextOfEmail.State.QUEUED, created_at__lt=before, sent__isnull=True, tries__gte=min_tries
+    ).exclude(messagerequest__processed_by__gte=before)
+    expired = old.update(
+        state=TextOfEmail.State.EXPIRED, sent=timezone.now(), last_reply="Expired: it could not be sent in time."
+    )
+    if expired:
+        log.warning("%d mails expired before they were sent", expired)
+    return expired
+
+
+def _before(older_than: timedelta | None) -> datetime:
+    return timezone.now() - (config().expire_after if older_than is None else older_than)
+
+
+def fill_msgtext(mail: TextOfEmail) -> None:
+    """Raises DbmailError where there is no request or recipient to render it for."""
+    from ..rendering.message import MessageRenderer
+
+    if mail.messagerequest is None or mail.user is None:
+        raise DbmailError(f"Mail {mail.pk} has no request and recipient any more, so its text cannot be made again.")
+    rendered = MessageRenderer(mail.messagerequest).render(mail.user)
+    mail.msgtext, mail.plaintext = rendered.body, rendered.plaintext
+    mail.save(update_fields=["msgtext", "plaintext"])

@@ -1,0 +1,109 @@
+"""What one pass did, and the notices to those who have to know."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from django.conf import settings
+from django.template.loader import render_to_string
+
+from ..addresses import normalise, parse_mailbox
+from ..conf import config
+from ..delivery.send import send_mail
+from ..exceptions import AddressError
+from ..models import MessageRequest
+
+log = logging.getLogger(__name__)
+
+#: Failures that are written out in a notice; the others are a number.
+EXAMPLES = 20
+
+
+@dataclass
+class Failures:
+    """Failed mails of one broadcast: how many, and the first of them with the reasons."""
+
+    count: int = 0
+    examples: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass
+class SendReport:
+    """Counts of one pass."""
+
+    sent: int = 0
+    deferred: int = 0
+    in_doubt: int = 0
+    failures: dict[int | None, Failures] = field(default_factory=dict)
+    paused: list[int] = field(default_factory=list)  # requests that the breaker stopped
+
+    @property
+    def failed_count(self) -> int:
+        return sum(failures.count for failures in self.failures.values())
+
+    def failed(self, request_id: int | None, send_to: str, reason: str) -> None:
+        failures = self.failures.setdefault(request_id, Failures())
+        failures.count += 1
+        if len(failures.examples) < EXAMPLES:
+            failures.examples.append((send_to, reason))
+
+    def summary(self) -> str:
+        return f"{self.sent} sent, {self.deferred} deferred, {self.failed_count} failed, {self.in_doubt} in doubt"
+
+
+def report_failures(report: SendReport) -> None:
+    """One notice for each broadcast that lost mails in this pass, to its creator and to the bounces address."""
+    requests = MessageRequest.objects.select_related("creator").in_bulk([pk for pk in report.failures if pk])
+    for request_id, failures in report.failures.items():
+        request = requests.get(request_id) if request_id else None
+        context: dict[str, object] = {
+            "request": request,
+            "failures": failures,
+            "more": failures.count - len(failures.examples),
+        }
+        _notify(request, f"{failures.count} mails could not be delivered", "dbmail/notice_failures.txt", context)
+
+
+def report_paused(report: SendReport) -> None:
+    """Tell the creators of the broadcasts that the breaker paused in this pass."""
+    for request in MessageRequest.objects.select_related("creator").filter(pk__in=report.paused):
+        subject = "Your message was paused: too many mails are refused"
+        _notify(request, subject, "dbmail/notice_paused.txt", {"request": request})
+
+
+def report_request_failed(request: MessageRequest) -> None:
+    """Tell the creator that a broadcast stopped, and why."""
+    _notify(request, "Your message could not be sent", "dbmail/notice_request.txt", {"request": request})
+
+
+def _notify(request: MessageRequest | None, subject: str, template: str, context: dict[str, object]) -> None:
+    to = list(_readers(request))
+    try:
+        send_mail(
+            subject,
+            render_to_string(template, context),
+            settings.DEFAULT_FROM_EMAIL,
+            to,
+            extra_headers={"Auto-Submitted": "auto-generated"},  # RFC 3834, 5
+            transactional=True,
+        )
+    except Exception:  # whatever the backend raises: the pass has done its work, and the rows say the same
+        log.exception("The notice %r about request %s could not be sent", subject, request and request.pk)
+
+
+def _readers(request: MessageRequest | None) -> Iterable[str]:
+    """The request's sender, else its creator; and the bounces address. Each once."""
+    candidates = [config().bounces]
+    if request is not None:
+        creator = request.creator
+        own = getattr(creator, creator.get_email_field_name()) or ""
+        candidates.insert(0, own or request.sender or "")
+    seen = set()
+    for text in candidates:
+        try:
+            box = parse_mailbox(text)
+        except AddressError:
+            continue
+        if normalise(box.address) not in seen:
+            seen.add(normalise(box.address))
+            yield str(box)

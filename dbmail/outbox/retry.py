@@ -1,0 +1,65 @@
+"""What follows from a relay's answer (RFC 5321, 4.2.1; RFC 3463): a decision apart from the engine that obeys it."""
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+
+from ..conf import Config
+from ..delivery.smtp import Reply, Stage
+
+
+class Verdict(Enum):
+    SENT = "the relay has taken it"
+    RETRY = "refused for now: a try is spent, the next one is later"
+    POSTPONE = "not the mail's fault: no try is spent, it is due again later"
+    REPEAT = "not the mail's fault: no try is spent, it is due again at once"
+    FAIL = "refused for good, or out of tries"
+    IN_DOUBT = "it may have been taken: a person decides"
+    STOP = "the relay takes nothing from us: no try is spent, the pass ends"
+
+
+@dataclass(frozen=True, slots=True)
+class RetryDecision:
+    """`wait` until the next try (RETRY, POSTPONE); `suppress`: the address itself is no good; `reason` in words."""
+
+    verdict: Verdict
+    reason: str
+    wait: timedelta = timedelta(0)
+    suppress: bool = False
+
+
+#: A bad address of the sender's (RFC 3463, 3.2), told at RCPT by relays that check it late.
+_BAD_SENDER = re.compile(r"5\.1\.[78]")
+#: No such mailbox, or no such domain: mail to the address will never arrive.
+_NO_SUCH_ADDRESS = re.compile(r"5\.1\.(1|2|3|6|10)")
+
+
+def decide(reply: Reply, tries: int, config: Config, jitter: float = 1.0) -> RetryDecision:
+    """What to do after `reply`, for a mail that failed `tries` times before.
+
+    `jitter` (about 1) spreads the waits, so that a thousand mails that failed together do not come back together.
+    """
+    if reply.accepted:
+        return RetryDecision(Verdict.SENT, str(reply))
+    if reply.stage in (Stage.CONNECT, Stage.LOGIN):
+        return RetryDecision(Verdict.STOP, str(reply))
+    if reply.lost and reply.stage is Stage.END and config.in_doubt == "hold":
+        return RetryDecision(Verdict.IN_DOUBT, f"{reply}; the relay may have taken it.")
+    if reply.stage is Stage.MAIL and (reply.lost or reply.code == 421):
+        return RetryDecision(Verdict.REPEAT, str(reply))
+    if reply.code >= 500 and reply.code != 552 and _sender_is_refused(reply):
+        return RetryDecision(Verdict.STOP, f"The relay refuses our envelope sender: {reply}")
+    if reply.code >= 500:
+        return RetryDecision(Verdict.FAIL, str(reply), suppress=bool(_NO_SUCH_ADDRESS.fullmatch(reply.enhanced)))
+    if reply.stage is Stage.MAIL and reply.enhanced != "4.3.4":  # too big is the mail's own fault
+        return RetryDecision(Verdict.POSTPONE, str(reply), wait=config.retry_wait * jitter)
+    if tries + 1 >= config.retries:
+        return RetryDecision(Verdict.FAIL, f"{reply}; {tries + 1} tries have failed.")
+    return RetryDecision(Verdict.RETRY, str(reply), wait=config.retry_wait * 2**tries * jitter)
+
+
+def _sender_is_refused(reply: Reply) -> bool:
+    if reply.stage is Stage.MAIL:
+        return reply.enhanced != "5.3.4"  # too big is the mail's own fault
+    return reply.stage is Stage.RCPT and bool(_BAD_SENDER.fullmatch(reply.enhanced))

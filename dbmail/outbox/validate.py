@@ -1,0 +1,63 @@
+"""Everything that can be known to be wrong with a broadcast before it is processed."""
+
+import re
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+
+from ..exceptions import DbmailError
+from ..models import MessageRequest, MessageVars
+from ..recipients.sendto import send_to_function
+from ..rendering.lint import template_problems
+from .author import author
+from .compose import request_headers
+
+#: MessageRequest field -> what is wrong with it
+Errors = dict[str, list[Any]]
+
+
+def request_errors(request: MessageRequest) -> Errors:
+    """What keeps `request` from being sent, by field; {} if nothing does."""
+    errors: Errors = {}
+
+    def check(field: str, what: Any) -> None:
+        try:
+            what()
+        except DbmailError as error:
+            errors.setdefault(field, []).append(ValidationError(str(error), code="invalid"))
+
+    if not (request.msgtext or "").strip():
+        errors["msgtext"] = [ValidationError("Write a body: an empty mail is not sent.", code="required")]
+    if not (request.subject or "").strip():
+        errors["subject"] = [ValidationError("Write a subject.", code="required")]
+    if re.search(r"[\r\n]", (request.subject or "").strip()):
+        errors["subject"] = [ValidationError("A subject is one line.", code="invalid")]
+    check("sendto_fn_name", lambda: send_to_function(request.sendto_fn_name))
+    for field in ("processed_by", "created_at"):
+        moment = getattr(request, field)
+        if moment is not None and settings.USE_TZ and timezone.is_naive(moment):
+            errors[field] = [ValidationError("This time has no time zone: is it the site's, or yours?", code="naive")]
+    if request.creator_id:
+        check("sender", lambda: author(request))
+        if "sender" not in errors:
+            check("special_headers", lambda: request_headers(request))
+    if request.recipients_id:
+        check("recipients", lambda: request.recipients.getList(get_user_model()))
+    variables = set(MessageVars.objects.filter(messagerequest=request.pk).values_list("provider_name", flat=True))
+    for problem in template_problems(request.subject or "", request.msgtext or "", variables):
+        errors.setdefault(problem.field, []).append(
+            ValidationError(
+                _located(problem.message, problem.line),
+                code="template",
+                params={"line": problem.line, "token": problem.token},
+            )
+        )
+    return errors
+
+
+def _located(message: str, line: int | None) -> str:
+    place = f"Line {line}: " if line and not message.startswith(f"Line {line}:") else ""
+    return f"{place}{message}".replace("%", "%%")

@@ -1,0 +1,1 @@
+"""Mail providers that tell us what became of mail: one file each, from their words to `events.NewEvent`."""

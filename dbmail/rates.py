@@ -1,0 +1,100 @@
+"""How many mails may go in how long: the limits in DBMAIL["RATES"], read into values.
+
+parse_rates({"sender:example.org": "500/h", "domain:gmail.com": "20/min", "domain:*": "100/min", "all": "14/s"})
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from .addresses import check_address, domain_of, normalise
+from .exceptions import AddressError, SettingError
+
+_RATE = re.compile(r"(\d{1,9})\s*/\s*(\d{0,6})\s*(s|min|h|d)")
+_UNITS = {
+    "s": timedelta(seconds=1),
+    "min": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `count` mails in any stretch of time as long as `window`."""
+
+    count: int
+    window: timedelta
+
+    def __str__(self) -> str:
+        return f"{self.count} in {self.window}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """All limits, by their keys: "all", "sender:ADDRESS", "sender:DOMAIN", "sender:*", "domain:DOMAIN", "domain:*"."""
+
+    limits: Mapping[str, Rate] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.limits)
+
+    @property
+    def longest(self) -> timedelta:
+        return max((rate.window for rate in self.limits.values()), default=timedelta(0))
+
+    def of(self, sender: str, recipient: str) -> tuple[tuple[str, Rate], ...]:
+        """The limits that a mail from `sender` to `recipient` (bare addresses) is counted under, each with the key
+        that its count is kept under. A star stands for each domain without a limit of its own."""
+        sender_domain, recipient_domain = domain_of(sender), domain_of(recipient)
+        found = [
+            ("all", self.limits.get("all")),
+            (key := f"sender:{normalise(sender)}", self.limits.get(key)),
+            (key := f"sender:{sender_domain}", self.limits.get(key) or self.limits.get("sender:*")),
+            (key := f"domain:{recipient_domain}", self.limits.get(key) or self.limits.get("domain:*")),
+        ]
+        return tuple((key, rate) for key, rate in found if rate)
+
+
+def parse_rates(given: Mapping[Any, Any]) -> Rates:
+    """The setting as values. Raises SettingError with the key and what is wrong with it."""
+    limits: dict[str, Rate] = {}
+    for key, value in given.items():
+        name = _key(key)
+        if name in limits:
+            raise SettingError(f'DBMAIL["RATES"] has two limits for {name!r}.')
+        limits[name] = _rate(key, value)
+    return Rates(limits)
+
+
+def _key(key: Any) -> str:
+    kind, colon, name = key.partition(":") if isinstance(key, str) else ("", "", "")
+    if key == "all" or (kind in ("sender", "domain") and name == "*"):
+        return str(key)
+    if kind not in ("sender", "domain") or not colon:
+        raise SettingError(
+            f'DBMAIL["RATES"] has the key {key!r}; known are "all", "sender:" with an address, a domain or *, '
+            'and "domain:" with a recipient domain or *.'
+        )
+    is_address = kind == "sender" and not name.startswith("@") and "@" in name
+    try:
+        address = check_address(name if is_address else f"x@{name}")
+    except AddressError:
+        what = "an address, a domain" if kind == "sender" else "a domain"
+        raise SettingError(f'DBMAIL["RATES"] has the key {key!r}: {name!r} is not {what} or *.') from None
+    return f"{kind}:{normalise(address) if is_address else domain_of(address)}"
+
+
+def _rate(key: str, value: Any) -> Rate:
+    match = _RATE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if not match:
+        raise SettingError(
+            f'DBMAIL["RATES"][{key!r}] must be a number of mails in a time, such as "500/h", "20/min" or "100/10min" '
+            f"(units s, min, h, d), not {value!r}."
+        )
+    count, units = int(match[1]), int(match[2] or 1)
+    if not count or not units or units * _UNITS[match[3]] > timedelta(days=7):
+        raise SettingError(f'DBMAIL["RATES"][{key!r}] must allow at least 1 mail in at most 7 days, not {value!r}.')
+    return Rate(count, units * _UNITS[match[3]])

@@ -1,0 +1,152 @@
+"""The limits of one rendering: size and time, checked at every node and every turn of a loop."""
+
+from time import monotonic
+from typing import Any
+
+from django.template.base import Node, NodeList, TextNode, TokenType, VariableNode
+from django.template.context import Context
+from django.template.defaulttags import (
+    AutoEscapeControlNode,
+    CommentNode,
+    CycleNode,
+    FirstOfNode,
+    ForNode,
+    IfNode,
+    NowNode,
+    RegroupNode,
+    ResetCycleNode,
+    TemplateTagNode,
+    URLNode,
+    VerbatimNode,
+    WidthRatioNode,
+    WithNode,
+)
+from django.utils.safestring import SafeString
+
+from ..conf import config
+from ..exceptions import RenderFailed
+from .guard import Missing, guard
+from .text_template import mark
+
+
+class Budget:
+    """What one rendering may still use. `held` counts the characters that wait to become output."""
+
+    __slots__ = ("deadline", "held", "shown", "size", "values")
+
+    def __init__(self, size: int, seconds: float) -> None:
+        self.size = size
+        self.deadline = monotonic() + seconds
+        self.held = 0
+        #: What variables showed, where marks stand for it, and how long that is in all.
+        self.values: list[str] | None = None
+        self.shown = 0
+
+    def check(self, more: int = 0) -> None:
+        """Raises RenderFailed if time is over, or `more` characters on top of those held are too many."""
+        if self.held + more > self.size or self.shown > self.size:
+            raise RenderFailed(f"Rendering was stopped: more than {self.size} characters.")
+        if monotonic() > self.deadline:
+            raise RenderFailed(f"Rendering was stopped: more than {config().render_max_seconds} seconds.")
+
+
+class LimitedContext(Context):
+    budget: Budget
+
+
+def budget_of(context: Context) -> Budget:
+    budget = getattr(context, "budget", None)
+    if budget is None:  # a context that a tag made for itself: {% verbatim %} does
+        budget = Budget(config().render_max_size, config().render_max_seconds)
+        context.budget = budget  # type: ignore[attr-defined]
+    return budget
+
+
+def limited_context(values: dict[str, Any], *, html: bool) -> LimitedContext:
+    # Guarded here too: some libraries' tags read the context themselves instead of resolving a variable.
+    shown = {}
+    for name, value in values.items():
+        try:
+            shown[name] = guard(value)
+        except Missing:
+            continue
+    context = LimitedContext(shown, autoescape=html)
+    context.budget = Budget(config().render_max_size, config().render_max_seconds)
+    return context
+
+
+class LimitedNodeList(NodeList):
+    """A node list that stops when the rendering has used up its budget, and says which token failed."""
+
+    def render(self, context: Context) -> SafeString:
+        budget = budget_of(context)
+        before = held = budget.held
+        parts: list[Any] = []
+        for node in self:
+            try:
+                text: Any = node.render_annotated(context)
+            except RenderFailed:
+                raise
+            except Exception as error:  # a property, method or filter of the project may raise anything
+                raise RenderFailed(_failure(node, error)) from error
+            held += len(text)
+            if budget.values is not None and type(node) is VariableNode:
+                budget.values.append(text)
+                budget.shown += len(text)
+                text = mark(len(budget.values) - 1)
+            parts.append(text)
+            # Assigned, not added to: what nodes inside held has become `text`.
+            budget.held = held
+            if type(node) is not TextNode or held > budget.size:
+                budget.check()
+        budget.held = before
+        return SafeString("".join(parts))
+
+
+class LoopBody(Node):
+    """The body of a {% for %}; its output stays held while the loop goes on."""
+
+    child_nodelists = ("nodelist",)
+
+    def __init__(self, nodelist: NodeList) -> None:
+        self.nodelist = nodelist
+
+    def render(self, context: Context) -> str:
+        text = self.nodelist.render(context)
+        budget = budget_of(context)
+        budget.held += len(text)
+        budget.check()
+        return text
+
+
+# Nodes that pass on what their children render without looking at it, or have none.
+KEEPING_NODES = frozenset(
+    [
+        AutoEscapeControlNode,
+        CommentNode,
+        CycleNode,
+        FirstOfNode,
+        ForNode,
+        IfNode,
+        NowNode,
+        RegroupNode,
+        ResetCycleNode,
+        TemplateTagNode,
+        TextNode,
+        URLNode,
+        VariableNode,
+        VerbatimNode,
+        WidthRatioNode,
+        WithNode,
+        LoopBody,
+    ]
+)
+
+
+def _failure(node: Node, error: Exception) -> str:
+    token = node.token
+    if token is None:
+        return f"{type(error).__name__}: {error}"
+    is_block = token.token_type == TokenType.BLOCK
+    shown = f"{{% {token.contents} %}}" if is_block else f"{{{{ {token.contents} }}}}"
+    return f"Line {token.lineno}: {shown} failed with {type(error).__name__}: {error}"

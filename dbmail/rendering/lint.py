@@ -1,0 +1,56 @@
+"""What is wrong with a subject and body before they are sent."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from django.contrib.auth import get_user_model
+
+from ..exceptions import TemplateRejected
+from .engine import CompiledTemplate, Use, compile_template
+from .guard import has_name
+from .text import is_html
+
+_ALWAYS = frozenset(["user", "request", "EMAIL_HOST_SENDER"])
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """`field` is "subject" or "msgtext"; line (from 1) and token are None where the place is not known."""
+
+    field: str
+    message: str
+    line: int | None = None
+    token: str | None = None
+
+
+def template_problems(subject: str, body: str, variable_names: Collection[str]) -> list[Problem]:
+    """Everything that can be known to be wrong without a recipient; [] means that both can be sent."""
+    known = _ALWAYS | frozenset(variable_names)
+    return [
+        *_problems("subject", subject or "", False, known),
+        *_problems("msgtext", body or "", is_html(body or ""), known),
+    ]
+
+
+def _problems(field: str, source: str, html: bool, known: frozenset[str]) -> list[Problem]:
+    try:
+        compiled = compile_template(source, html=html)
+    except TemplateRejected as error:
+        return [Problem(field, str(error), error.line, error.token)]
+    return [
+        Problem(field, f"Line {use.line}: {message}", use.line, use.token)
+        for use in compiled.uses
+        if (message := _unknown(use, compiled, known))
+    ]
+
+
+def _unknown(use: Use, compiled: CompiledTemplate, known: frozenset[str]) -> str:
+    """What of a look-up does not exist, in words; "" if nothing is known to be wrong."""
+    root = use.path[0]
+    if root in compiled.bound:
+        return ""
+    if root not in known:
+        return f"there is no variable {root!r}. Known: {', '.join(sorted(known))}."
+    if root == "user" and len(use.path) > 1 and not has_name(get_user_model(), use.path[1]):
+        return f"a recipient has no {use.path[1]!r}."
+    return ""

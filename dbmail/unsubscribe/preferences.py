@@ -1,0 +1,73 @@
+"""What one address gets: each category that the project declares, and all mail."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from ..conf import config
+from ..models.suppression import Suppression
+from .suppression import in_force, lift, suppress
+
+_OWN = (Suppression.Reason.UNSUBSCRIBED,)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One category, for a check box. `locked`: it is not the person who stopped it, so it is not theirs to change."""
+
+    name: str
+    title: str
+    wanted: bool
+    locked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What an address gets. The reasons are "" where nothing stops the mail."""
+
+    address: str
+    scope: str
+    all_stopped: str
+    scope_stopped: str
+    choices: tuple[Choice, ...]
+
+    @property
+    def stopped(self) -> str:
+        return self.all_stopped or self.scope_stopped
+
+    @property
+    def can_undo(self) -> bool:
+        return self.stopped in _OWN
+
+    @property
+    def title(self) -> str:
+        """What people call the mail of this scope; "" for all mail."""
+        return "" if self.scope == Suppression.ALL else str(config().categories.get(self.scope, self.scope))
+
+
+def preferences(address: str, scope: str = Suppression.ALL) -> Preferences:
+    """Those of a normalised address, as seen from a mail of `scope`. One query."""
+    reasons = dict(in_force().filter(address=address).values_list("scope", "reason"))
+    choices = tuple(
+        Choice(name, str(title), name not in reasons, name in reasons and reasons[name] not in _OWN)
+        for name, title in config().categories.items()
+    )
+    everything = reasons.get(Suppression.ALL, "")
+    return Preferences(address, scope, everything, reasons.get(scope, ""), choices)
+
+
+def stop(address: str, scope: str) -> None:
+    suppress(address, Suppression.Reason.UNSUBSCRIBED, scope=scope, source="unsubscribe page")
+
+
+def start_again(address: str, scope: str) -> bool:
+    """Undo a person's own unsubscribing; a bounce and an administrator's entry stay."""
+    return lift(address, scope=scope, reasons=_OWN)
+
+
+def choose(address: str, wanted: Collection[str]) -> None:
+    """Make the address get the declared categories in `wanted`, and no other declared one."""
+    for choice in preferences(address).choices:
+        if choice.wanted and choice.name not in wanted:
+            stop(address, choice.name)
+        elif not choice.wanted and choice.name in wanted:
+            start_again(address, choice.name)

@@ -1,0 +1,124 @@
+"""Which addresses get no mail: asked at processing and again at the last moment before sending."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from ..addresses import normalise
+from ..conf import config, load
+from ..models.email import TextOfEmail
+from ..models.suppression import Suppression
+from .entries import Entry, suppress_many
+
+log = logging.getLogger(__name__)
+Reason = Suppression.Reason
+
+#: Reasons that also stop mail which somebody sends to a person by name: it would not arrive, or may not be sent.
+_ALSO_PERSONAL = frozenset({Reason.BOUNCED, Reason.MANUAL})
+
+
+def in_force() -> "QuerySet[Suppression]":
+    """The entries that have not ended."""
+    return Suppression.objects.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=timezone.now()))
+
+
+def suppressed(addresses: Iterable[str], scope: str = Suppression.ALL) -> dict[str, str]:
+    """Those of `addresses` (normalised) that get no mail of this scope, with the reason. One query."""
+    rows = in_force().filter(address__in=set(addresses), scope__in={Suppression.ALL, scope})
+    return dict(rows.values_list("address", "reason"))
+
+
+def stopped(mails: Sequence[TextOfEmail]) -> dict[int, str]:
+    """Those of `mails` that may not go out, by key, with the reason. One query."""
+    asked = {mail.address for mail in mails if mail.messagerequest_id or mail.forward_id}
+    if not asked:
+        return {}
+    entries: dict[str, list[tuple[str, str]]] = {}
+    for address, scope, reason in in_force().filter(address__in=asked).values_list("address", "scope", "reason"):
+        entries.setdefault(address, []).append((scope, reason))
+    found = {mail.pk: _stops(mail, entries.get(mail.address, ())) for mail in mails}
+    return {pk: reason for pk, reason in found.items() if reason}
+
+
+def _stops(mail: TextOfEmail, entries: Iterable[tuple[str, str]]) -> str:
+    """The reason of the entry that keeps `mail` from its address, or "".
+
+    | mail | what stops it |
+    |-|-|
+    | of a broadcast, or a copy for a list | an entry for all mail, or for its category or list |
+    | a copy for an alias | a bounce, or an administrator: who left our mailings still gets personal mail |
+    | neither: queued by the project | nothing: the project knows why it must go |
+    """
+    for scope, reason in entries:
+        is_personal = mail.forward_id is not None and not mail.scope
+        is_ours = mail.messagerequest_id is not None or mail.forward_id is not None
+        if is_ours and scope in (Suppression.ALL, mail.scope) and (not is_personal or reason in _ALSO_PERSONAL):
+            return reason
+    return ""
+
+
+def ends_at(reason: str) -> datetime | None:
+    """When an entry made now for this reason ends by itself: addresses come back to life, decisions stay."""
+    return timezone.now() + config().hard_bounce_rest if reason == Reason.BOUNCED else None
+
+
+def suppress(
+    address: str, reason: str, *, scope: str = Suppression.ALL, source: str = "", by: Any = None
+) -> Suppression:
+    """Enter `address`, in the name of the user `by`; the entry that is then in force (see `entries.replaces`)."""
+    changed = suppress_all([Entry(address, reason, scope, source, ends_at(reason), created_by=by)])
+    return changed[0] if changed else Suppression.objects.get(address=normalise(address), scope=scope)
+
+
+def suppress_all(entries: Iterable[Entry]) -> list[Suppression]:
+    """Enter all of them; the rows that are new or changed. The project's hook is told of each."""
+    changed = suppress_many(entries)
+    for row in changed:
+        log.info("Suppression %s entered: %s", row.pk, row.reason)
+        _tell_host(row)
+    return changed
+
+
+def lift(
+    address: str,
+    *,
+    scope: str = Suppression.ALL,
+    reasons: Iterable[str] | None = None,
+    by: str = "",
+    because: str = "",
+) -> bool:
+    """Take `address` out again (only an entry of one of `reasons`, if given); whether there was one in force.
+
+    An administrator says `because`: the entry is then kept, ended, with that reason and the name in `by`.
+    """
+    rows = in_force().filter(address=normalise(address), scope=scope)
+    if reasons is not None:
+        rows = rows.filter(reason__in=list(reasons))
+    row = rows.first()
+    if row is None:
+        return False
+    log.info("Suppression %s lifted", row.pk)
+    if because:
+        row.expires_at = timezone.now()
+        note = f"Lifted {row.expires_at:%Y-%m-%d}{f' by {by}' if by else ''}: {because}"
+        row.source = f"{row.source[:1000]}\n{note[:900]}".strip()
+        row.save(update_fields=["expires_at", "source"])
+    else:
+        row.delete()
+    _tell_host(row)
+    return True
+
+
+def _tell_host(row: Suppression) -> None:
+    if config().unsubscribe_hook:
+        hook = load("UNSUBSCRIBE_HOOK", config().unsubscribe_hook)
+        try:
+            with transaction.atomic():  # what fails in it must not spoil a transaction that is under way
+                hook(row)
+        except Exception:  # the project's own code: what the person asked for stands, whatever it does
+            log.exception("The unsubscribe hook failed for suppression %s", row.pk)

@@ -1,0 +1,358 @@
+"""Writing, checking and letting go of a broadcast."""
+
+import json
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.core import mail as outbox
+from django.core.management import call_command
+from django.urls import reverse
+
+from dbmail.models import MessageRequest, PersistentQueryFilter, Suppression
+
+from ..builders import a_request, a_user
+
+pytestmark = pytest.mark.django_db
+State = MessageRequest.State
+
+
+def url(name, request):
+    return reverse(f"admin:dbmail_messagerequest_{name}", args=[request.pk])
+
+
+@pytest.fixture
+def draft():
+    a_user("ann", first_name="Ann", last_name="Example")
+    a_user("bob")
+    return a_request(state=State.DRAFT)
+
+
+@pytest.fixture
+def log_in(client):
+    """A client logged in as staff with these permissions only."""
+
+    def as_staff(*codenames, name="clerk"):
+        user = a_user(name, is_staff=True)
+        user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+        client.force_login(user)
+        return client
+
+    return as_staff
+
+
+def fields(request, **changes):
+    """What the page of `request` would send."""
+    from dbmail.admin import draft as drafts
+
+    request = MessageRequest.objects.get(pk=request.pk)
+    values = {**drafts.initial(request), "token": drafts.fingerprint(request), **changes}
+    return {name: value for name, value in values.items() if value not in (None, False)}
+
+
+def test_a_new_broadcast_is_a_draft_to_nobody(admin_client):
+    page = admin_client.post(reverse("admin:dbmail_messagerequest_add"))
+    draft = MessageRequest.objects.get()
+    assert page.url == url("change", draft)
+    assert (draft.state, draft.recipients.getList(get_user_model()).count()) == (State.DRAFT, 0)
+    assert admin_client.get(page.url).status_code == 200
+    call_command("dbmail_cron")
+    draft.refresh_from_db()
+    assert draft.state == State.DRAFT
+
+
+def test_a_copy_takes_text_audience_and_variables_along_and_nothing_of_its_fate(admin_client):
+    a_user("ann")
+    earlier = a_request(subject="News", variables={"day": "Monday"})
+    earlier.process()
+    assert b"News" in admin_client.get(reverse("admin:dbmail_messagerequest_add"), {"q": "new"}).content
+    admin_client.post(reverse("admin:dbmail_messagerequest_add"), {"from": earlier.pk})
+    draft = MessageRequest.objects.first()
+    assert draft.pk != earlier.pk
+    assert (draft.subject, draft.recipients, draft.state) == ("News", earlier.recipients, State.DRAFT)
+    assert (draft.processed, draft.cursor, draft.progress) == (False, "", {})
+    assert draft.messagevars_set.get().provider == {"value": "Monday"}
+
+
+def test_a_draft_is_kept_while_it_is_written_however_unfinished(admin_client, draft):
+    tree = json.dumps({"match": "all", "rows": [{"field": "first_name", "is": "is", "value": "Ann"}]})
+    given = fields(
+        draft, subject="Hi {{ user.", msgtext="a\r\nb", audience=tree, reply_to="us@example.org", sender="x"
+    )
+    kept = admin_client.post(url("save", draft), given)
+    assert (kept.status_code, kept.json()["errors"]) == (200, {})
+    draft = MessageRequest.objects.get(pk=draft.pk)
+    assert (draft.subject, draft.msgtext, draft.sender) == ("Hi {{ user.", "a\nb", "x")
+    assert draft.special_headers_dict == {"Reply-To": "us@example.org"}
+    assert [user.get_username() for user in draft.recipients.getList(get_user_model())] == ["ann"]
+
+
+def test_an_audience_that_is_not_finished_leaves_the_last_one(admin_client, draft):
+    tree = json.dumps({"match": "all", "rows": [{"field": "first_name", "is": "is", "value": ""}]})
+    kept = admin_client.post(url("save", draft), fields(draft, audience=tree)).json()
+    assert "audience" in kept["errors"]
+    assert MessageRequest.objects.get(pk=draft.pk).recipients == draft.recipients
+
+
+def test_audiences_on_the_way_leave_no_rows_behind_and_named_ones_stay(admin_client, draft):
+    named = PersistentQueryFilter.objects.create(item_model="x.Y", sha1_hash="1", useful_name="kept")
+    for value in ("A", "An", "Ann"):
+        tree = json.dumps({"match": "all", "rows": [{"field": "first_name", "is": "is", "value": value}]})
+        admin_client.post(url("save", draft), fields(draft, audience=tree))
+    assert set(PersistentQueryFilter.objects.values_list("useful_name", flat=True)) <= {"kept", ""}
+    assert PersistentQueryFilter.objects.count() <= 3
+    assert PersistentQueryFilter.objects.filter(pk=named.pk).exists()
+
+
+def test_two_windows_do_not_overwrite_one_another(admin_client, draft):
+    first = fields(draft, subject="one")
+    second = fields(draft, subject="two")
+    assert admin_client.post(url("save", draft), first).status_code == 200
+    assert admin_client.post(url("save", draft), second).status_code == 409
+    assert MessageRequest.objects.get(pk=draft.pk).subject == "one"
+
+
+def test_what_is_on_its_way_cannot_be_changed(admin_client):
+    request = a_request()
+    assert admin_client.post(url("save", request), fields(request, subject="x")).status_code == 409
+    admin_client.post(url("change", request), fields(request, subject="x"))
+    assert MessageRequest.objects.get().subject == "Hello"
+
+
+def test_the_preview_shows_the_mail_as_a_chosen_recipient_gets_it(admin_client, draft):
+    bob = get_user_model().objects.get(email="bob@example.org")
+    seen = admin_client.post(
+        url("preview", draft), fields(draft, msgtext="Hi {{ user.username }}", **{"as": bob.pk})
+    ).json()
+    assert seen["text"] == "Hi bob"
+    assert dict(seen["headers"])["To"] == "bob@example.org"
+    assert "List-Unsubscribe" in dict(seen["headers"])
+    draft.refresh_from_db()
+    assert draft.msgtext == "Dear {{ user.first_name }}"
+
+
+def test_the_html_preview_runs_no_script_and_escapes_plain_text(admin_client, draft):
+    html = "<html><body><script>alert(1)</script>Hi</body></html>"
+    page = admin_client.post(url("body", draft), fields(draft, msgtext=html))
+    policy = page["Content-Security-Policy"]
+    assert "default-src 'none'" in policy and "sandbox" in policy and "allow-scripts" not in policy
+    assert page["X-Frame-Options"] == "SAMEORIGIN"
+    page = admin_client.post(url("body", draft), fields(draft, msgtext="<script>alert(1)</script>"))
+    assert b"<script>" not in page.content
+
+
+def test_mistakes_are_found_with_their_place(admin_client, draft):
+    seen = admin_client.post(
+        url("preview", draft), fields(draft, msgtext="\n{{ user.frist_name }}", sender="eve@evil.test")
+    ).json()
+    found = {(f["level"], f["field"], f["line"]) for f in seen["findings"]}
+    assert not any("Line 2: Line 2" in f["message"] for f in seen["findings"])
+    assert {("error", "msgtext", 2), ("error", "sender", None)} <= found
+
+
+def test_the_audience_is_counted_as_it_is_chosen(admin_client, draft):
+    seen = admin_client.post(url("count", draft), fields(draft, audience='{"match": "everyone"}')).json()
+    assert seen["people"] == get_user_model().objects.count()
+    seen = admin_client.post(url("count", draft), fields(draft, audience='{"match": "all", "rows": []}')).json()
+    assert "condition" in seen["problem"]
+
+
+def test_the_survey_counts_addresses_and_empty_variables_and_names_nobody(admin_client, draft):
+    Suppression.objects.create(address="bob@example.org", reason="unsubscribed")
+    page = admin_client.post(url("survey", draft), fields(draft))
+    seen = page.json()
+    assert (seen["people"], len(seen["addresses"]["self"]), len(seen["suppressed"])) == (3, 3, 1) or seen[
+        "people"
+    ] == 2
+    assert seen["empty"]["user.first_name"] >= 1
+    assert seen["after"] is None
+    assert b"example.org" not in page.content
+
+
+def test_a_test_goes_to_oneself_or_to_staff_and_to_nobody_else(admin_client, admin_user, draft, use_mailer):
+    use_mailer("django.core.mail.backends.locmem.EmailBackend")
+    sent = admin_client.post(url("test", draft), fields(draft, to="", subject="Hi"))
+    assert "done" in sent.json(), sent.json()
+    assert (outbox.outbox[0].to, outbox.outbox[0].subject) == ([admin_user.email], "[Test] Hi")
+    refused = admin_client.post(url("test", draft), fields(draft, to="ann@example.org")).json()
+    assert "neither" in refused["problem"]
+    assert len(outbox.outbox) == 1
+
+
+def confirm(client, draft, **more):
+    return client.post(url("confirm", draft), {"token": fields(draft)["token"], **more})
+
+
+def test_confirming_lets_it_go_and_the_next_pass_sends_it(admin_client, draft, relay):
+    page = admin_client.get(url("confirm", draft))
+    assert page.status_code == 200
+    long_ago = draft.created_at.replace(year=2020)
+    MessageRequest.objects.update(created_at=long_ago)  # drafts may be old: expiry counts from now
+    assert confirm(admin_client, draft).url == url("change", draft)
+    draft.refresh_from_db()
+    assert draft.state == State.SCHEDULED
+    assert LogEntry.objects.filter(object_id=str(draft.pk)).exists()
+    call_command("dbmail_cron")
+    draft.refresh_from_db()
+    assert draft.state == State.DONE
+    assert "ann@example.org" in relay.recipients()
+
+
+def test_what_was_changed_after_the_page_was_opened_is_not_sent(admin_client, draft):
+    token = fields(draft)["token"]
+    admin_client.post(url("save", draft), fields(draft, subject="Other"))
+    page = admin_client.post(url("confirm", draft), {"token": token})
+    assert b"was changed" in page.content
+    assert MessageRequest.objects.get(pk=draft.pk).state == State.DRAFT
+
+
+def test_what_has_errors_is_not_sent(admin_client, draft):
+    admin_client.post(url("save", draft), fields(draft, msgtext="{{ nothing }}"))
+    confirm(admin_client, draft)
+    assert MessageRequest.objects.get(pk=draft.pk).state == State.DRAFT
+
+
+def test_a_large_audience_takes_its_number_typed(admin_client, draft, settings):
+    settings.DBMAIL = {**settings.DBMAIL, "LARGE_AUDIENCE": 1}
+    people = draft.recipients.getList(get_user_model()).count()
+    assert b"Type the number" in confirm(admin_client, draft).content
+    assert b"Type the number" in confirm(admin_client, draft, typed=str(people + 1)).content
+    assert confirm(admin_client, draft, typed=f" {people} ").status_code == 302
+
+
+def test_a_large_audience_can_take_a_second_person(admin_client, admin_user, draft, settings):
+    settings.DBMAIL = {**settings.DBMAIL, "LARGE_AUDIENCE": 1, "APPROVAL": "second"}
+    MessageRequest.objects.update(creator=admin_user)
+    assert confirm(admin_client, draft).status_code == 200
+    MessageRequest.objects.update(creator=get_user_model().objects.get(email="ann@example.org"))
+    assert confirm(admin_client, draft).status_code == 302
+
+
+def test_a_composer_writes_and_sees_no_recipient_and_sends_nothing(log_in, draft):
+    client = log_in("add_messagerequest", "change_messagerequest", "view_messagerequest")
+    for page in (
+        client.get(url("change", draft)),
+        client.get(url("confirm", draft)),
+        client.post(url("preview", draft), fields(draft, msgtext="{{ user.email }} {{ user.first_name }}")),
+        client.post(url("survey", draft), fields(draft)),
+    ):
+        assert page.status_code == 200
+        assert b"ann@" not in page.content and b"Ann" not in page.content
+    assert client.get(url("people", draft), {"q": "Ann"}).status_code == 403
+    assert client.get(url("export", draft)).status_code == 403
+    assert confirm(client, draft).status_code == 403
+    for verb in ("pause", "resume", "cancel", "reopen", "requeue"):
+        assert client.post(url(verb, draft)).status_code == 403
+
+
+def test_who_may_send_may_not_write(log_in, draft):
+    client = log_in("approve_messagerequest")
+    assert client.post(url("save", draft), fields(draft, subject="x")).status_code == 403
+    assert client.get(url("confirm", draft)).status_code == 200
+    assert confirm(client, draft).status_code == 302
+
+
+def test_a_viewer_sees_numbers_only(log_in, draft):
+    client = log_in("view_messagerequest")
+    assert client.get(url("change", draft)).status_code == 200
+    for page in (
+        client.post(url("preview", draft)),
+        client.get(url("confirm", draft)),
+        client.get(reverse("admin:dbmail_textofemail_address")),
+    ):
+        assert page.status_code == 403
+
+
+@pytest.mark.parametrize(
+    "verb", ["save", "preview", "count", "survey", "checks", "test", "pause", "cancel", "requeue"]
+)
+def test_nothing_is_done_by_a_link(admin_client, draft, verb):
+    assert admin_client.get(url(verb, draft)).status_code == 405
+
+
+def test_changes_of_state_need_a_csrf_token(admin_user, draft):
+    from django.test import Client
+
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(admin_user)
+    for verb in ("save", "confirm", "cancel", "change", "preview"):
+        assert client.post(url(verb, draft)).status_code == 403
+    assert client.post(reverse("admin:dbmail_messagerequest_add")).status_code == 403
+
+
+def test_the_form_without_script_saves_and_goes_on_and_overwrites_nobody(admin_client, draft):
+    stale = fields(draft, subject="Mine")
+    saved = admin_client.post(url("change", draft), {**fields(draft, subject="Theirs"), "_review": "1"})
+    assert saved.url == url("confirm", draft)
+    page = admin_client.post(url("change", draft), stale)
+    assert page.status_code == 200 and b'value="Mine"' in page.content
+    assert MessageRequest.objects.get(pk=draft.pk).subject == "Theirs"
+
+
+def test_a_category_is_kept_and_those_who_left_it_are_left_out(admin_client, draft, settings):
+    settings.DBMAIL = {**settings.DBMAIL, "CATEGORIES": {"news": "Monthly news"}}
+    assert b"Monthly news" in admin_client.get(url("change", draft)).content
+    admin_client.post(url("save", draft), fields(draft, category="news"))
+    assert MessageRequest.objects.get(pk=draft.pk).category == "news"
+    Suppression.objects.create(address="bob@example.org", scope="news", reason="unsubscribed")
+    assert len(admin_client.post(url("survey", draft), fields(draft)).json()["suppressed"]) == 1
+    assert admin_client.post(url("survey", draft), fields(draft, category="")).json()["suppressed"] == []
+
+
+def test_an_audience_is_kept_under_a_name(admin_client, draft):
+    assert "done" in admin_client.post(url("name", draft), {"name": " All  families "}).json()
+    draft.recipients.refresh_from_db()
+    assert draft.recipients.useful_name == "All families"
+    assert b"All families" in admin_client.get(url("change", draft)).content
+
+
+def test_a_draft_goes_with_its_variables_and_what_was_sent_stays(admin_client, draft):
+    draft.messagevars_set.create(provider_name="day", provider={"value": 1})
+    admin_client.post(url("delete", draft), {"post": "yes"})
+    assert not MessageRequest.objects.filter(pk=draft.pk).exists()
+    request = a_request()
+    assert admin_client.post(url("delete", request), {"post": "yes"}).status_code == 403
+
+
+def test_conditions_that_may_hold_addresses_are_shown_to_those_who_may_see_them(log_in, admin_client, draft):
+    from django.db.models import Q
+
+    audience = PersistentQueryFilter.create_from_Q(get_user_model(), Q(email="ann@example.org"), "One")
+    page = reverse("admin:dbmail_persistentqueryfilter_change", args=[audience.pk])
+    assert b"ann@example.org" in admin_client.get(page).content
+    client = log_in("view_persistentqueryfilter")
+    assert client.get(page).status_code == 200
+    assert b"ann@" not in client.get(page).content
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"audience": "{"},
+        {"audience": "null"},
+        {"audience": "[]"},
+        {"audience": '{"filter": "x"}'},
+        {"audience": '{"filter": 99999999999999999999999}'},
+        {"audience": '{"match": ["all"]}'},
+        {"audience": '{"match": "all", "rows": [{"field": [], "is": {}, "value": []}]}'},
+        {"processed_by": "tomorrow"},
+        {"sendto_fn_name": "send_to_everyone"},
+        {"category": "nothing"},
+        {"subject": "a\0b"},
+        {"msgtext": "{% for %}"},
+        {"msgtext": "{{ user.password }}"},
+        {"msgtext": "{% include 'x' %}"},
+        {"sender": "a\r\nBcc: x@example.org"},
+        {"reply_to": "no address"},
+        {"as": "x"},
+        {"as": "99999999999999999999999"},
+        {"after": "x"},
+        {"numbers": "{"},
+    ],
+)
+def test_whatever_the_page_sends_is_answered(admin_client, draft, changes):
+    for name in ("preview", "body", "count", "survey", "checks", "save"):
+        assert admin_client.post(url(name, draft), fields(draft, **changes)).status_code in (200, 400), name
+    assert admin_client.get(url("change", draft)).status_code == 200
+    assert admin_client.get(url("confirm", draft)).status_code == 200

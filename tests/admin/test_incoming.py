@@ -1,0 +1,101 @@
+"""Held mail, the log of what came in, and the tester of rules."""
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.core.management import call_command
+from django.urls import reverse
+
+from dbmail.models import EmailList, IncomingMessage, PlainRedirect, TextOfEmail
+
+from ..builders import a_user
+from ..incoming.builders import post, the_message
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def held():
+    PlainRedirect.objects.create(original="directors", destination="dan@home.test")
+    EmailList.objects.update(admin_hold=True)
+    post("directors@example.org")
+    return the_message()
+
+
+@pytest.fixture
+def moderator(client):
+    user = a_user("mo", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename="moderate_incomingmessage"))
+    client.force_login(user)
+    return client
+
+
+def decide(client, message, **given):
+    return client.post(reverse("admin:dbmail_incomingmessage_decide", args=[message.pk]), given)
+
+
+def test_a_moderator_reads_a_held_message_and_lets_it_pass(moderator, held):
+    page = moderator.get(reverse("admin:dbmail_incomingmessage_change", args=[held.pk]))
+    assert b"Approve" in page.content
+    decide(moderator, held, verdict="approve")
+    assert TextOfEmail.objects.get().address == "dan@home.test"
+    assert the_message().state == IncomingMessage.State.HANDLED
+    decide(moderator, held, verdict="approve")
+    assert TextOfEmail.objects.count() == 1
+
+
+def test_a_moderator_rejects_with_a_note(moderator, held):
+    decide(moderator, held, verdict="reject", note="Not for everyone")
+    assert (the_message().state, the_message().reason) == ("dropped", "Not for everyone")
+
+
+def test_nobody_else_moderates_or_reads(client, held):
+    client.force_login(a_user("clerk", is_staff=True))
+    assert decide(client, held, verdict="approve").status_code == 403
+    assert client.get(reverse("admin:dbmail_incomingmessage_change", args=[held.pk])).status_code == 403
+    assert client.get(reverse("admin:dbmail_emaillist_tester"), {"q": "directors"}).status_code == 403
+    assert TextOfEmail.objects.count() == 0
+
+
+def test_html_of_strangers_is_shown_as_text(moderator, held):
+    IncomingMessage.objects.update(raw=b"Content-Type: text/html\r\n\r\n<script>alert(1)</script><p>Hi &lt;b&gt;")
+    page = moderator.get(reverse("admin:dbmail_incomingmessage_change", args=[held.pk])).content
+    assert b"alert(1)" not in page and b"Hi &lt;b&gt;" in page
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"\xff\xfe\x00",
+        b"Content-Type: text/plain; charset=no-such\r\n\r\n\xe9",
+        b"Content-Type: multipart/mixed\r\n\r\n",
+    ],
+)
+def test_any_bytes_can_be_looked_at(moderator, held, raw):
+    IncomingMessage.objects.update(raw=raw)
+    assert moderator.get(reverse("admin:dbmail_incomingmessage_change", args=[held.pk])).status_code == 200
+
+
+def test_the_tester_says_where_mail_would_go_and_does_nothing(admin_client, held):
+    page = admin_client.get(reverse("admin:dbmail_emaillist_tester"), {"q": "directors@example.org"})
+    assert b"dan@home.test" in page.content
+    assert IncomingMessage.objects.count() == 1
+    for text in ("nobody-knows", "@", "a b", "\u00fc@example.org", "x\r\nBcc: y@z"):
+        assert (
+            admin_client.get(reverse("admin:dbmail_emaillist_tester"), {"q": text, "sender": text}).status_code == 200
+        )
+
+
+def test_groups_are_made_once_and_hold_what_they_say(capsys):
+    call_command("dbmail_groups")
+    call_command("dbmail_groups")
+    from django.contrib.auth.models import Group
+
+    writers = Group.objects.get(name="Mail: writers").permissions.values_list("codename", flat=True)
+    assert "change_messagerequest" in writers and "approve_messagerequest" not in writers
+    assert (
+        not Group.objects.exclude(name="Mail: recipients")
+        .exclude(name="Mail: postmasters")
+        .filter(permissions__codename="view_recipients")
+        .exists()
+    )

@@ -1,0 +1,171 @@
+"""Watching a broadcast, trying again what failed, and asking why."""
+
+import csv
+import io
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.urls import reverse
+from django.utils import timezone
+
+from dbmail.models import MailEvent, MessageRequest, Suppression, TextOfEmail
+from dbmail.outbox import control
+from dbmail.outbox.failures import failure_groups, reason_of
+
+from ..builders import a_request, a_user
+
+pytestmark = pytest.mark.django_db
+State = MessageRequest.State
+Mail = TextOfEmail.State
+
+
+def url(name, request):
+    return reverse(f"admin:dbmail_messagerequest_{name}", args=[request.pk])
+
+
+@pytest.fixture
+def sent():
+    """A broadcast that is over: ann got it, bob and cleo did not."""
+    for name in ("ann", "bob", "cleo"):
+        a_user(name)
+    request = a_request()
+    request.process()
+    mails = TextOfEmail.objects.filter(messagerequest=request)
+    mails.update(state=Mail.SENT, sent=timezone.now())
+    for name in ("bob", "cleo"):
+        mails.filter(address=f"{name}@example.org").update(
+            state=Mail.FAILED, tries=8, last_reply=f"550 5.7.1 <{name}@example.org>: refused by 192.0.2.{len(name)}"
+        )
+    control.finish_requests()
+    request.refresh_from_db()
+    return request
+
+
+def test_progress_is_told_by_state(admin_client, sent):
+    seen = admin_client.get(url("progress", sent)).json()
+    assert (seen["state"], seen["over"]) == ("done", True)
+    assert (seen["counts"]["sent"], seen["counts"]["failed"], seen["made"], seen["waiting"]) == (1, 2, 3, 0)
+    assert sum(admin_client.get(url("chart", sent)).json()["bars"]) == 1
+
+
+def test_failures_are_one_group_where_only_addresses_differ(admin_client, sent):
+    assert [(g.reason, g.count) for g in failure_groups(sent)] == [("550 5.7.1 …: refused by …", 2)]
+    page = admin_client.get(url("change", sent))
+    assert b"550 5.7.1" in page.content
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        ("550 5.1.1 <ann@example.org> unknown", "550 5.1.1 … unknown"),
+        ("421 4.7.0 [192.0.2.7] too many. d75a77b69052e-4a9 - gsmtp", "421 4.7.0 … too many. … - gsmtp"),
+        ("", ""),
+    ],
+)
+def test_a_reason_is_a_reply_without_what_differs_from_mail_to_mail(reply, reason):
+    assert reason_of(reply) == reason
+
+
+def test_a_group_that_failed_is_tried_again_and_sent_once(admin_client, sent, relay):
+    (group,) = failure_groups(sent)
+    admin_client.post(url("requeue", sent), {"state": group.state, "reason": group.reason})
+    sent.refresh_from_db()
+    assert sent.state == State.SENDING
+    call_command("dbmail_cron")
+    assert sorted(relay.recipients()) == ["bob@example.org", "cleo@example.org"]
+    sent.refresh_from_db()
+    assert sent.state == State.DONE
+    admin_client.post(url("requeue", sent), {"state": group.state, "reason": group.reason})
+    call_command("dbmail_cron")
+    assert len(relay.recipients()) == 2
+
+
+def test_old_mail_that_is_tried_again_does_not_expire_at_once(sent, relay):
+    TextOfEmail.objects.update(created_at=timezone.now().replace(year=2020))
+    assert control.requeue(TextOfEmail.objects.all()) == 2
+    call_command("dbmail_cron")
+    assert len(relay.recipients()) == 2
+
+
+def test_mail_of_a_cancelled_broadcast_is_not_tried_again(sent):
+    MessageRequest.objects.update(state=State.CANCELLED)
+    assert control.requeue(TextOfEmail.objects.all()) == 0
+
+
+def test_a_mail_queued_again_behind_the_back_of_a_pass_is_not_forgotten(sent, relay):
+    # As if a pass had ended the broadcast between the two steps of a requeue.
+    control.requeue(TextOfEmail.objects.all())
+    MessageRequest.objects.update(state=State.DONE)
+    call_command("dbmail_cron")
+    call_command("dbmail_cron")
+    assert len(relay.recipients()) == 2
+
+
+def test_what_failed_while_it_was_processed_can_be_corrected_and_goes_on(admin_client, relay):
+    a_user("ann")
+    request = a_request(msgtext="{{ user.first_name }}")  # an empty mail: it fails
+    with pytest.raises(SystemExit):
+        call_command("dbmail_cron")
+    admin_client.post(url("reopen", request))
+    request.refresh_from_db()
+    assert request.state == State.DRAFT
+    MessageRequest.objects.update(msgtext="Hello {{ user.username }}")
+    control.schedule(request)
+    call_command("dbmail_cron")
+    assert "ann@example.org" in relay.recipients()
+
+
+def test_states_change_by_buttons_and_are_in_the_history(admin_client):
+    request = a_request()
+    for verb, state in (("pause", State.PAUSED), ("resume", State.SCHEDULED), ("cancel", State.CANCELLED)):
+        admin_client.post(url(verb, request))
+        request.refresh_from_db()
+        assert request.state == state
+    history = admin_client.get(url("history", request)).content.decode()
+    assert "Paused." in history and "Resumed." in history and "Cancelled" in history
+
+
+def test_the_export_has_a_line_for_each_mail_and_no_formula(admin_client, sent):
+    TextOfEmail.objects.filter(address="ann@example.org").update(
+        send_to='=HYPERLINK("http://evil.test") <ann@example.org>'
+    )
+    page = admin_client.get(url("export", sent))
+    rows = list(csv.DictReader(io.StringIO(b"".join(page.streaming_content).decode("utf-8-sig"))))
+    assert [row["state"] for row in rows] == ["sent", "failed", "failed"]
+    assert rows[0]["send_to"].startswith("'=")
+
+
+def ask(client, address):
+    return client.get(reverse("admin:dbmail_textofemail_address"), {"q": address})
+
+
+def verdict(client, address):
+    return ask(client, address).context["found"].verdicts[0]
+
+
+def test_an_address_is_told_why(admin_client, sent):
+    assert verdict(admin_client, "Ann@Example.ORG").got_it
+    assert "550 5.7.1" in verdict(admin_client, "bob@example.org").why
+    assert "No account" in verdict(admin_client, "stranger@example.org").why
+    a_user("late")
+    assert "in the audience today" in verdict(admin_client, "late@example.org").why
+    a_user("gone", is_active=False)
+    assert "not active" in verdict(admin_client, "gone@example.org").why
+    assert "not in the audience" in verdict(admin_client, get_user_model().objects.get(username="admin").email).why
+
+
+def test_the_page_of_an_address_shows_reports_and_lifts_suppressions(admin_client, sent):
+    row = Suppression.objects.create(address="bob@example.org", reason="bounced", source="5.1.1 no such user")
+    MailEvent.objects.create(address="bob@example.org", event_type="bounced", description="mailbox gone", source="dsn")
+    page = ask(admin_client, "bob@example.org").content
+    assert b"no such user" in page and b"mailbox gone" in page
+    admin_client.post(reverse("admin:dbmail_textofemail_address"), {"suppression": row.pk})
+    assert not Suppression.objects.exists()
+    assert "Lifted." in LogEntry.objects.get(object_id=str(row.pk)).get_change_message()
+
+
+@pytest.mark.parametrize("text", ["", "nobody", "a\0b@example.org", "<script>@x", "@", "x" * 500 + "@example.org"])
+def test_garbage_is_no_address(admin_client, text):
+    assert ask(admin_client, text).status_code == 200

@@ -1,0 +1,40 @@
+"""The admin with users of another kind: keys that are UUIDs, no first name, an address of another name."""
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.urls import reverse
+
+from dbmail.admin import draft as drafts
+from dbmail.models import MessageRequest
+
+pytestmark = pytest.mark.django_db
+
+
+def test_every_screen_of_a_draft_works(client):
+    model = get_user_model()
+    boss = model.objects.create(handle="boss", contact_email="boss@example.org", is_staff=True, is_superuser=True)
+    client.force_login(boss)
+    client.post(reverse("admin:dbmail_messagerequest_add"))
+    draft = MessageRequest.objects.select_related("recipients").get()
+    given = {
+        **{name: value for name, value in drafts.initial(draft).items() if value},
+        "audience": '{"match": "all", "rows": [{"field": "handle", "is": "starts", "value": "bo"}]}',
+        "subject": "News",
+        "msgtext": "Dear {{ user.full_name }} {{ user.handle }}",
+        "sender": "info@example.org",
+        "as": str(boss.pk),
+        "token": drafts.fingerprint(draft),
+    }
+
+    def post(name):
+        return client.post(reverse(f"admin:dbmail_messagerequest_{name}", args=[draft.pk]), given)
+
+    assert post("save").json()["errors"] == {}
+    assert post("preview").json()["text"].endswith("boss")
+    assert post("count").json()["people"] == 1
+    assert post("survey").json()["empty"] == {"user.full_name": 1}
+    for name in ("change", "confirm", "people", "progress", "parts"):
+        page = client.get(reverse(f"admin:dbmail_messagerequest_{name}", args=[draft.pk]), {"q": "bos"})
+        assert page.status_code == 200
+    page = client.get(reverse("admin:dbmail_textofemail_address"), {"q": "boss@example.org"})
+    assert page.context["found"].accounts == [boss]

@@ -1,0 +1,93 @@
+"""A database file, a real mail server in front of it, and a sink behind that."""
+
+import os
+import smtplib
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.exim import REPOSITORY
+from tests.smtp import Received, ScriptedSMTPServer
+
+MESSAGE = b"From: Ann <ann@home.test>\r\nSubject: Hello\r\nMessage-ID: <%d@home.test>\r\n\r\nBody \xff\r\n.\r\nend\r\n"
+
+
+#: Starts a mail server: its directory, the gate's environment, the port of the sink.
+Make = Callable[[Path, dict[str, str], int], Any]
+
+
+class GateSite:
+    """`make(place, environment, sink port)` starts the mail server."""
+
+    def __init__(
+        self, place: Path, sink: ScriptedSMTPServer, make: Callable[[Path, dict[str, str], int], Any]
+    ) -> None:
+        self.sink = sink
+        self.database = place / "site.sqlite3"
+        self.environment = {
+            "DATABASE_URL": f"sqlite:///{self.database}",
+            "DJANGO_SETTINGS_MODULE": "testproject.settings",
+            "AUTHSERV_IDS": "mx.example.org",
+        }
+        self.manage("migrate", "-v0")
+        self.sql("INSERT INTO dbmail_plainredirect (original, destination) VALUES ('directors', 'dan@home.test')")
+        self.python = place / "python"
+        self.run_with(f'exec {sys.executable} "$@"')
+        self.server = make(place, self.environment, sink.port)
+
+    def run_with(self, script: str) -> None:
+        """What the gate's wrapper runs as its interpreter."""
+        self.python.write_text(f"#!/bin/sh\n{script}\n")
+        self.python.chmod(0o755)
+
+    def manage(self, *arguments: str) -> None:
+        command = [sys.executable, "manage.py", *arguments]
+        environment = {**os.environ, **self.environment}
+        subprocess.run(command, cwd=REPOSITORY, env=environment, check=True)  # noqa: S603
+
+    def sql(self, statement: str) -> list[tuple]:
+        connection = sqlite3.connect(self.database, timeout=20)
+        try:
+            with connection:
+                return connection.execute(statement).fetchall()
+        finally:
+            connection.close()
+
+    def send(self, recipients: str | list[str], message: bytes, sender: str = "ann@home.test") -> str:
+        """Give a message to the server, and wait until it has been handed on once; what the server said."""
+        with smtplib.SMTP("127.0.0.1", self.server.port) as client:
+            client.ehlo()
+            assert client.docmd("MAIL", f"FROM:<{sender}>")[0] == 250
+            for recipient in [recipients] if isinstance(recipients, str) else recipients:
+                assert client.docmd("RCPT", f"TO:<{recipient}>")[0] == 250
+            code, text = client.data(message)
+            assert code == 250, text
+        answer = text.decode()
+        self.server.wait_until_tried(answer)
+        return answer
+
+    def arrived(self, address: str) -> Received:
+        """The last message that came to the sink for `address`; waits for the first."""
+        self.server.wait_for(lambda: address in self.sink.recipients())
+        return [mail for mail in self.sink.messages if mail.rcpt_tos == [address]][-1]
+
+    def states(self) -> list[tuple]:
+        return self.sql("SELECT state, decision FROM dbmail_incomingmessage ORDER BY id")
+
+
+@contextmanager
+def gate_site(make: Make) -> Iterator[GateSite]:
+    # Not pytest's own directory: no other user may enter that.
+    with tempfile.TemporaryDirectory(prefix="dbmail-mta-") as place:
+        os.chmod(place, 0o755)  # noqa: S103
+        with ScriptedSMTPServer() as sink:
+            site = GateSite(Path(place), sink, make)
+            try:
+                yield site
+            finally:
+                site.server.stop()

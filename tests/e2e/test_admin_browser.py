@@ -1,0 +1,311 @@
+"""The admin in a real browser: a person writes, checks, sends and watches a broadcast, under a strict CSP.
+
+Chromium is Debian's, driven by Playwright; scripts/install_for_tests installs it.
+"""
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright import sync_api as playwright
+
+from ..smtp import ScriptedSMTPServer
+from .site import Site, site
+
+CHROMIUM = shutil.which("chromium")
+__all__ = ["site"]
+
+AXE = files("axe_playwright_python") / "axe.min.js"
+PASSWORD = "a-long-password-1"
+HTML = '<html><body><p>Dear {{ user.first_name }},</p><p><a href="https://example.org/">more</a></p></body></html>'
+
+
+@pytest.fixture
+def server(site: Site, smtp_server: ScriptedSMTPServer) -> Iterator[str]:
+    """The project as a running site with twelve students."""
+    site.run("seed", "--students=12", "--no-broadcast", f"--password={PASSWORD}")
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(  # noqa: S603 - our own words
+        [sys.executable, "manage.py", "runserver", "--noreload", "--insecure", f"127.0.0.1:{port}"],
+        cwd=Path(__file__).resolve().parents[2],
+        env=site.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/admin/login/")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+def _wait_for(address: str) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            with urllib.request.urlopen(address, timeout=5):  # noqa: S310 - our own server
+                return
+        except OSError:
+            assert time.monotonic() < deadline, "the site did not start"
+            time.sleep(0.1)
+
+
+class Person:
+    """Somebody at a browser. `complaints`: what the browser's console said, violations of the CSP included."""
+
+    def __init__(self, browser: Any, server: str, **context: Any) -> None:
+        self.server = server
+        self.context = browser.new_context(**context)
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(15_000)
+        self.complaints: list[str] = []
+        self.page.on("console", self._heard)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _heard(self, message: Any) -> None:
+        if message.type in ("error", "warning") and "favicon" not in json.dumps(message.location):
+            self.complaints.append(f"{message.text} ({message.location})")
+
+    def log_in(self) -> None:
+        self.page.goto(f"{self.server}/admin/login/")
+        self.page.fill("#id_username", "admin")
+        self.page.fill("#id_password", PASSWORD)
+        self.page.click("[type=submit]")
+        self.page.wait_for_url(re.compile("/admin/$"))
+
+    def go(self, path: str) -> None:
+        self.page.goto(self.server + path)
+
+    def expect(self, selector: str, text: str) -> None:
+        playwright.expect(self.page.locator(selector).first).to_contain_text(text, timeout=15_000)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as engine:
+        started = engine.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def person(browser: Any, server: str) -> Iterator[Person]:
+    someone = Person(browser, server, viewport={"width": 1400, "height": 1000})
+    someone.log_in()
+    yield someone
+    assert someone.complaints == []
+    someone.context.close()
+
+
+def compose(person: Person, *, text: str = HTML) -> None:
+    page = person.page
+    person.go("/admin/dbmail/messagerequest/add/")
+    page.click("text=Start with an empty message")
+    page.select_option("#builder-match", "all")
+    page.select_option("[data-field]", label="First name")
+    page.select_option("[data-is]", "filled")
+    person.expect("#audience-count", "12 people")
+    page.fill("#id_subject", "News")
+    page.fill("#id_msgtext", text)
+    page.fill("#id_sender", "Directors <directors@example.org>")
+
+
+def test_a_broadcast_from_the_first_word_to_the_last_failure(person, site, smtp_server):
+    page = person.page
+    compose(person)
+    # As it is typed: the preview as a recipient, the audience in numbers, the checks.
+    frame = page.frame_locator("#dbmail-preview iframe:not(.dbmail-loading)")
+    playwright.expect(frame.locator("body")).to_contain_text("Dear Ben,")
+    person.expect("[data-sendto='']", "12 mails")
+    person.expect("[data-sendto=send_to_self_and_guardian]", "17 mails")
+    page.fill("#preview-as", "Chlo")
+    page.wait_for_selector("#preview-people option", state="attached")
+    page.fill("#preview-as", page.locator("#preview-people option").first.get_attribute("value"))
+    playwright.expect(frame.locator("body")).to_contain_text("Dear Chloé,")
+    # A variable goes where the cursor is.
+    page.fill("#id_subject", "News for ")
+    page.click("[data-insert='user.first_name']")
+    assert page.input_value("#id_subject") == "News for {{ user.first_name }}"
+    person.expect("#preview-subject", "News for Chloé")
+    # A mistake is named with its place, and the last good preview stays.
+    page.fill("#id_msgtext", HTML.replace("user.first_name", "user.frist_name"))
+    person.expect("#findings", "frist_name")
+    page.fill("#id_msgtext", HTML)
+    playwright.expect(page.locator("#findings [data-level=error]")).to_have_count(0)
+    # A test to oneself.
+    page.click("#test-send")
+    person.expect("#test-result", "directors@example.org")
+    assert smtp_server.recipients() == ["directors@example.org"]
+    # It was kept all the while.
+    person.expect("#save-state", "Saved.")
+    page.reload()
+    assert page.input_value("#id_subject") == "News for {{ user.first_name }}"
+    person.expect("#audience-count", "12 people")
+    # Check, send, and watch it go while the cron runs.
+    page.click("text=Check and send")
+    person.expect("#confirm-mails", "12 mails")
+    page.click("text=Send it now")
+    person.expect(".dbmail-state", "scheduled")
+    smtp_server.reply("RCPT", "student7@", "552 5.2.2 <student7@students.example> mailbox is full", times=1)
+    site.run("dbmail_cron")
+    person.expect("[data-count=sent]", "11")
+    person.expect("[data-count=failed]", "1")
+    person.expect(".dbmail-reason", "552 5.2.2 … mailbox is full")
+    person.expect(".dbmail-state", "done")
+    page.wait_for_selector("#watch-chart rect")
+    # Try again what failed.
+    page.click("text=Try again")
+    person.expect(".messagelist", "1 mail is tried again.")
+    site.run("dbmail_cron")
+    person.expect("[data-count=sent]", "12")
+    person.expect("[data-count=failed]", "0")
+    students = [address for address in smtp_server.recipients() if address.startswith("student")]
+    assert len(students) == len(set(students)) == 12
+
+
+def test_the_preview_keeps_its_place_while_one_writes(person):
+    page = person.page
+    long = HTML.replace("<p>Dear", "".join(f"<p>line {n}</p>" for n in range(200)) + "<p>Dear")
+    compose(person, text=long)
+    frame = page.frame_locator("#dbmail-preview iframe:not(.dbmail-loading)")
+    playwright.expect(frame.locator("body")).to_contain_text("line 199")
+    frame.locator("text=line 150").scroll_into_view_if_needed()
+    place = frame.locator("html").evaluate("() => window.scrollY")
+    assert place > 500
+    before = page.evaluate("history.length")
+    page.fill("#id_msgtext", long.replace("Dear", "Good day"))
+    playwright.expect(frame.locator("body")).to_contain_text("Good day Ben")
+    assert abs(frame.locator("html").evaluate("() => window.scrollY") - place) < 5
+    assert page.evaluate("history.length") == before
+    assert page.evaluate("document.activeElement.id") == "id_msgtext"
+
+
+def test_no_script_of_a_mail_runs_in_its_preview(person):
+    page = person.page
+    compose(person, text="<html><body><p>Hi</p><script>parent.document.title = 'taken'</script></body></html>")
+    playwright.expect(
+        page.frame_locator("#dbmail-preview iframe:not(.dbmail-loading)").locator("body")
+    ).to_contain_text("Hi")
+    assert page.title() != "taken"
+    person.expect("#findings", "<script>")
+    person.complaints[:] = [said for said in person.complaints if "sandboxed" not in said and "script" not in said]
+
+
+def test_an_audience_is_built_of_conditions_and_groups(person):
+    page = person.page
+    compose(person)
+    page.select_option("#builder-match", "any")
+    page.select_option("#audience-builder .dbmail-row [data-is]", "is")
+    page.fill("#audience-builder .dbmail-row [data-value] input", "ben")
+    person.expect("#audience-count", "2 people")
+    page.click("#audience-builder > [data-adders] [data-add=group]")
+    page.select_option(".dbmail-group [data-match]", "none")
+    page.select_option(".dbmail-group [data-field]", label="Student info: program")
+    page.select_option(".dbmail-group [data-value] select", label="Splash 2027")
+    person.expect("#audience-count", "3 people")  # the admin is in no programme
+    page.click(".dbmail-group > .dbmail-line [data-remove]")
+    person.expect("#audience-count", "2 people")
+    page.wait_for_timeout(100)
+    person.expect("#save-state", "Saved.")
+    page.reload()
+    assert page.input_value("#builder-match") == "any"
+    assert page.input_value("#audience-builder [data-value] input") == "ben"
+
+
+def test_what_another_window_changed_is_not_overwritten(person, site):
+    page = person.page
+    compose(person)
+    person.expect("#save-state", "Saved.")
+    site.python("MessageRequest.objects.update(subject='Theirs')\nanswer = 0")
+    page.fill("#id_subject", "Mine")
+    person.expect("#save-state", "Somebody else")
+    assert site.python("answer = MessageRequest.objects.get().subject") == "Theirs"
+    person.complaints[:] = [said for said in person.complaints if "409" not in said]
+    page.on("dialog", lambda dialog: dialog.accept())
+
+
+def test_everything_can_be_done_by_keyboard(person):
+    page = person.page
+    person.go("/admin/dbmail/messagerequest/add/")
+    page.focus("text=Start with an empty message")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#builder-match")
+    page.focus("#builder-match")
+    page.keyboard.press("ArrowDown")  # everyone
+    person.expect("#audience-count", "13 people")
+    page.focus("#id_msgtext")
+    page.keyboard.type("Hello ")
+    page.focus("[data-insert='user.first_name']")
+    page.keyboard.press("Space")
+    assert page.input_value("#id_msgtext") == "Hello {{ user.first_name }}"
+    assert page.evaluate("document.activeElement.id") == "id_msgtext"
+    person.expect("#save-state", "Saved.")
+
+
+SCREENS = [
+    "messagerequest/",
+    "messagerequest/add/",
+    "messagerequest/1/change/",
+    "messagerequest/1/confirm/",
+    "messagerequest/2/change/",
+    "textofemail/",
+    "textofemail/address/?q=student1@students.example",
+    "suppression/",
+]
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (1400, "dark"), (390, "light"), (390, "dark")])
+def test_every_screen_is_accessible_and_fits(browser, server, site, smtp_server, width, scheme):
+    site.python(
+        "from django.contrib.auth import get_user_model\nfrom django.db.models import Q\n"
+        "U = get_user_model()\n"
+        "everyone = PersistentQueryFilter.create_from_Q(U, Q(), 'All')\n"
+        "for state in ('draft', 'scheduled'):\n"
+        "    MessageRequest.createRequest(subject='News', msgtext='Hi {{ user.first_name }}', recipients=everyone,\n"
+        "        creator=U.objects.get(username='admin'), sender='info@example.org', state=state, public=True)\n"
+        "answer = 0"
+    )
+    smtp_server.reply("RCPT", "student7@", "550 5.1.1 no such user")
+    site.run("dbmail_cron")
+    someone = Person(browser, server, viewport={"width": width, "height": 900}, color_scheme=scheme)
+    someone.log_in()
+    found = []
+    token = site.python("from dbmail.unsubscribe.tokens import make\nanswer = make('ann@example.org')")
+    for screen in [*(f"/admin/dbmail/{screen}" for screen in SCREENS), "/email/2", f"/unsubscribe/{token}/"]:
+        someone.go(screen)
+        someone.page.wait_for_load_state("networkidle")
+        over = someone.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        if over > 0 and "change_list" not in someone.page.content():
+            found.append(f"{screen}: {over} pixels too wide")
+        someone.page.evaluate(AXE.read_text())
+        for violation in someone.page.evaluate("axe.run(document).then(result => result.violations)"):
+            if violation["impact"] in ("serious", "critical") and not _is_djangos(violation):
+                nodes = [node["html"][:160] for node in violation["nodes"]]
+                found.append(f"{screen}: {violation['id']}: {nodes}")
+    assert found == []
+    # What axe does to measure has no address of a file.
+    assert [said for said in someone.complaints if "'url': ''" not in said] == []
+    someone.context.close()
+
+
+def _is_djangos(violation: dict[str, Any]) -> bool:
+    """Whether it is only in Django's own header, navigation or lists."""
+    return all("dbmail-" not in node["html"] and not _ours(node["target"]) for node in violation["nodes"])
+
+
+def _ours(target: list[Any]) -> bool:
+    return any(mark in str(target) for mark in ("dbmail-", "preview", "audience", "watch", "builder", "survey", "id_"))

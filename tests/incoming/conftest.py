@@ -1,0 +1,9 @@
+import pytest
+
+from tests.incoming.builders import OUR_MTA
+
+
+@pytest.fixture
+def our_mta(settings):
+    """Our own MTA vouches for authors under this name."""
+    settings.DBMAIL = {**settings.DBMAIL, "AUTHSERV_IDS": (OUR_MTA,)}

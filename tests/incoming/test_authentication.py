@@ -1,0 +1,88 @@
+"""Only what our own MTA found out vouches for an author."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dbmail.incoming.authentication import aligned, results, vouched_by
+
+OURS = ("mx.example.org",)
+
+
+def vouched(value, domain="home.test"):
+    return vouched_by(domain, results([value], OURS))
+
+
+@pytest.mark.parametrize(
+    ("value", "method"),
+    [
+        ("mx.example.org; dmarc=pass header.from=home.test", "dmarc"),
+        ("mx.example.org 1; dmarc=pass (p=none dis=none) header.from=Home.Test", "dmarc"),
+        ("MX.Example.ORG;\tdkim=pass (2048-bit key; unprotected) header.d=home.test header.s=x", "dkim"),
+        ("mx.example.org; dkim=fail header.d=home.test; dkim=pass header.i=@home.test", "dkim"),
+        ("mx.example.org; dkim/1 = pass header.d = home.test", "dkim"),
+        ("mx.example.org; spf=pass smtp.mailfrom=ann@home.test", "spf"),
+        ("mx.example.org; spf=pass smtp.mailfrom=home.test", "spf"),
+    ],
+)
+def test_a_pass_of_an_aligned_domain_vouches(value, method):
+    assert vouched(value) == method
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "mx.example.org",
+        "mx.example.org; none",
+        "mx.evil.test; dmarc=pass header.from=home.test",
+        "(mx.example.org) evil; dmarc=pass header.from=home.test",
+        "x mx.example.org; dmarc=pass header.from=home.test",
+        "mx.example.org; dmarc=fail header.from=home.test",
+        "mx.example.org; dmarc=pass header.from=evil.test",
+        "mx.example.org; dmarc=pass",
+        "mx.example.org; dkim=pass header.d=evil.test",
+        "mx.example.org; dkim=pass header.d=test",
+        "mx.example.org; dkim=pass header.d=home.test.evil.test",
+        "mx.example.org; spf=pass smtp.mailfrom=ann@evil.test",
+        "mx.example.org; spf=pass smtp.helo=home.test",
+        "mx.example.org; spf=softfail smtp.mailfrom=home.test",
+        "mx.example.org; (dmarc=pass header.from=home.test)",
+        'mx.example.org; spf=pass smtp.mailfrom="; dmarc=pass header.from=home.test"@evil.test',
+        'mx.example.org; spf=pass smtp.mailfrom="x@home.test"@evil.test',
+        'mx.example.org; spf=pass smtp.mailfrom="a smtp.mailfrom=home.test "@evil.test',
+        r'mx.example.org; spf=pass smtp.mailfrom="\"; dmarc=pass header.from=home.test; \""@evil.test',
+        "mx.example.org; spf=pass (sender; dmarc=pass header.from=home.test) smtp.mailfrom=evil.test",
+        "mx.example.org; auth=pass smtp.auth=ann@home.test",
+        "mx.example.org; arc=pass header.from=home.test",
+    ],
+)
+def test_nothing_else_does(value):
+    assert vouched(value) == ""
+
+
+def test_without_a_name_of_our_own_nobody_is_vouched_for():
+    assert results(["mx.example.org; dmarc=pass header.from=home.test"], ()) == ()
+
+
+def test_a_domain_is_aligned_with_itself_and_those_below_it():
+    assert aligned("home.test", "mail.home.test")
+    assert aligned("Home.Test.", "home.test")
+    assert aligned("xn--bcher-kva.test", "bücher.test")
+    assert not aligned("mail.home.test", "home.test")
+    assert not aligned("home.test", "evilhome.test")
+    assert not aligned("", "home.test")
+
+
+@given(st.text(max_size=200) | st.text(alphabet='mx.example.org;="\\() dmarcps', max_size=200))
+def test_any_text_is_read(value):
+    results([value, "mx.example.org; " + value], OURS)
+
+
+def test_a_long_one_takes_no_time_to_speak_of():
+    begin = time.monotonic()
+    for piece in ("(", '"', "a=", "a.b=c ", "; dkim=pass", "\\", " = "):
+        vouched("mx.example.org; " + piece * 50_000)
+    assert time.monotonic() - begin < 5

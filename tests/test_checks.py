@@ -1,0 +1,125 @@
+"""manage.py check and check --deploy: every setting has a check with an id and a hint."""
+
+from datetime import timedelta
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+
+from dbmail.checks import check_deployment, check_settings
+
+from .delivery.test_dkim import PEM
+
+pytestmark = pytest.mark.django_db
+SMTP = "dbmail.delivery.backends.CustomSMTPBackend"
+A_DICT = {"not": "callable"}
+
+
+@pytest.fixture(autouse=True)
+def sound(settings, use_mailer):
+    """A project in order."""
+    settings.DEFAULT_FROM_EMAIL = "Office <office@school.org>"
+    settings.DBMAIL = {"SITE_URL": "https://school.org", "BOUNCES": "bounces@school.org"}
+    use_mailer(SMTP, host="localhost", port=25)
+
+
+def ids(messages):
+    assert all(message.hint for message in messages)
+    return [message.id.removeprefix("dbmail.") for message in messages]
+
+
+def test_a_project_in_order_is_told_nothing():
+    assert check_settings() == [] and check_deployment() == []
+
+
+def test_django_runs_them(settings):
+    settings.DBMAIL = {"CONNECTIONS": 0}
+    with pytest.raises(SystemCheckError, match=r"dbmail\.E001"):
+        call_command("check")
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({"CONNECTIONS": 0, "IN_DOUBT": "perhaps", "NO_SUCH": 1}, ["E001", "E001", "E001"]),
+        ([], ["E001"]),
+        ({"SENDS_FROM": ["here"]}, ["E001"]),
+        ({"CATEGORIES": {"All mail": "x"}}, ["E001"]),
+        ({"DKIM": {"SELECTOR": "x"}}, ["E001"]),
+        ({"DKIM": {"SELECTOR": "x", "KEY": 3}}, ["E001"]),
+        ({"CONTACTS": "no.such.module"}, ["E002"]),
+        ({"ROSTERS": "tests.test_checks.A_DICT", "UNSUBSCRIBE_HOOK": "nodots"}, ["E002", "E002"]),
+        ({"HANDLERS": ["no.such.Handler"]}, ["E002"]),
+        ({"DKIM": {"SELECTOR": "x", "KEY": "/no/such/key.pem"}}, ["E003"]),
+        ({"SENDGRID_WEBHOOK_KEY": "abc"}, ["E004"]),
+    ],
+    ids=str,
+)
+def test_what_cannot_work_is_an_error_and_each_mistake_is_told(settings, given, found):
+    settings.DBMAIL = given
+    assert ids(check_settings()) == found
+    check_deployment()
+
+
+def test_a_wrong_default_from_email_is_told_once(settings):
+    settings.DEFAULT_FROM_EMAIL = "nobody"
+    settings.DBMAIL = {"CONNECTIONS": 2, "CHUNK_SIZE": 3}
+    assert ids(check_settings()) == ["E001"]
+    assert check_deployment() == []
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({"SITE_URL": ""}, ["W001"]),
+        ({"SITE_URL": "http://school.org"}, ["W002"]),
+        ({"BOUNCES": ""}, ["W004"]),
+        ({"BOUNCES": "bounces@school.test"}, ["W004"]),
+        ({"FROM_DOMAINS": ["news.school.org"]}, ["W005"]),
+        ({"FROM_DOMAINS": ["school.org", ".school.example"]}, ["W005"]),
+        ({"LEASE": timedelta(minutes=3)}, ["W007"]),
+        ({"RETRIES": 12}, ["W011"]),
+    ],
+    ids=str,
+)
+def test_what_should_not_be_deployed_is_a_warning(settings, given, found):
+    settings.DBMAIL = {**settings.DBMAIL, **given}
+    assert check_settings() == []
+    assert ids(check_deployment()) == found
+
+
+def test_the_default_of_django_is_no_sender(settings):
+    settings.DEFAULT_FROM_EMAIL = "webmaster@localhost"
+    settings.DBMAIL = {}
+    assert ids(check_deployment()) == ["W001", "W004", "W005"]
+
+
+def test_urls_that_are_not_included_are_told(settings):
+    settings.ROOT_URLCONF = "django.contrib.auth.urls"
+    assert ids(check_deployment()) == ["W003"]
+
+
+@pytest.mark.parametrize("name", ["console", "locmem", "dummy"])
+def test_a_backend_that_sends_nothing_is_told(use_mailer, name):
+    use_mailer(f"django.core.mail.backends.{name}.EmailBackend")
+    assert ids(check_deployment()) == ["W006"]
+
+
+def test_a_relay_elsewhere_needs_tls(use_mailer):
+    use_mailer(SMTP, host="smtp.school.org", port=25)
+    assert ids(check_deployment()) == ["W008"]
+    use_mailer(SMTP, host="smtp.school.org", port=587, use_tls=True)
+    assert check_deployment() == []
+
+
+def test_a_dkim_key_that_others_read_or_that_signs_nothing_is_told(settings, use_mailer, tmp_path):
+    key = tmp_path / "key.pem"
+    key.write_bytes(PEM)
+    key.chmod(0o644)
+    settings.DBMAIL = {**settings.DBMAIL, "DKIM": {"SELECTOR": "x", "KEY": str(key)}}
+    assert check_settings() == [] and ids(check_deployment()) == ["W010"]
+    key.chmod(0o640)
+    assert check_deployment() == []
+    settings.DBMAIL = {**settings.DBMAIL, "CONNECTIONS": 4}
+    use_mailer("anymail.backends.test.EmailBackend")
+    assert ids(check_deployment()) == ["W009", "W012"]
