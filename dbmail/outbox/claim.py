@@ -13,6 +13,7 @@ from django.utils import timezone
 from ..conf import config
 from ..models import MessageRequest, TextOfEmail
 from ..unsubscribe.suppression import stopped
+from .again import after_deadlock
 from .canary import canaries, not_flown
 from .clock import database_now, uptime
 from .meter import Meter
@@ -35,6 +36,7 @@ class Claims:
     def __init__(self, worker: str) -> None:
         self.worker = worker
         self.held = False
+        self._broken_off = False
         self.lost: set[int] = set()
         self._renew_at = self._ends = uptime()
         self._clock: tuple[float, datetime] | None = None  # our uptime and the database's time, read together
@@ -51,6 +53,7 @@ class Claims:
         """
         since = uptime()
         claim = self._a_lease()
+        self._broken_off = True  # until we return
         self._room = _CHARACTERS
         # Mail of no broadcast is what a person waits for; half of the places are kept for the others all the same.
         taken = self._take_fitting(None, (limit + 1) // 2, claim)
@@ -74,6 +77,7 @@ class Claims:
     def take_copies(self, forward: int, limit: int, alone: bool = True) -> list[TextOfEmail]:
         """As `take`, but only copies of this incoming message."""
         since = uptime()
+        self._broken_off = True  # until we return
         taken = self._take_from(limit, self._a_lease(), forward=forward)
         return self._held_since(since, taken, alone)
 
@@ -82,7 +86,9 @@ class Claims:
         if alone:
             lease = config().lease.total_seconds()
             self._renew_at, self._ends = since + lease / 3, since + lease
-        return self._within_rates(self._without_suppressed(taken))
+        rows = self._within_rates(self._without_suppressed(taken))
+        self._broken_off = False
+        return rows
 
     def _take_fitting(self, request: int | None, wanted: int, claim: dict[str, Any]) -> list[TextOfEmail]:
         """At most `wanted`, fewer where they are big: first a few, to see how big they are."""
@@ -100,6 +106,7 @@ class Claims:
                 break
         return taken
 
+    @after_deadlock
     def _take_from(self, limit: int, claim: dict[str, Any], **whose: int | None) -> list[TextOfEmail]:
         due = TextOfEmail.objects.filter(**whose, state=State.QUEUED, due_at__lte=timezone.now())
         due = due.order_by("due_at")[:limit]
@@ -114,6 +121,7 @@ class Claims:
             rows = list(TextOfEmail.objects.filter(pk__in=ids, claimed_by=self.worker, state=State.SENDING))
         return rows
 
+    @after_deadlock
     def take_one(self, mail_id: int) -> TextOfEmail | None:
         """Claim one waiting mail, due or not; None if it does not wait, or its address was suppressed."""
         if not TextOfEmail.objects.filter(pk=mail_id, state=State.QUEUED).update(**self._a_lease()):
@@ -132,6 +140,7 @@ class Claims:
         until = self._now() + config().lease
         return {"state": State.SENDING, "claimed_by": self.worker, "claimed_until": until}
 
+    @after_deadlock
     def _without_suppressed(self, rows: list[TextOfEmail]) -> list[TextOfEmail]:
         left_out = stopped(rows)
         for reason in set(left_out.values()):
@@ -151,14 +160,16 @@ class Claims:
         self._put_off(later)
         return [row for row in rows if row.pk not in later] if later else rows
 
+    @after_deadlock
     def _put_off(self, later: dict[int, datetime], **fields: Any) -> None:
         by_time: dict[datetime, list[int]] = {}
         for pk, due_at in later.items():
             by_time.setdefault(due_at, []).append(pk)
         if later:
             when = Case(*(When(pk__in=ids, then=Value(due_at)) for due_at, ids in by_time.items()))
-            ours = TextOfEmail.objects.filter(pk__in=list(later), claimed_by=self.worker, state=State.SENDING)
-            ours.update(state=State.QUEUED, due_at=when, claimed_by="", claimed_until=None, begun=False, **fields)
+            self._ours(later).update(
+                state=State.QUEUED, due_at=when, claimed_by="", claimed_until=None, begun=False, **fields
+            )
 
     def late(self, mail_id: int | None = None) -> bool:
         """Whether the leases (of this mail) may have ended: we slept, or the database was away for longer. `renew`
@@ -171,7 +182,7 @@ class Claims:
         if since < self._renew_at:
             return set()
         held = set(ids())
-        ours = TextOfEmail.objects.filter(pk__in=held, claimed_by=self.worker)
+        ours = self._ours(held)
         lost = set()
         self._clock = None
         if ours.update(claimed_until=self._now() + config().lease) < len(held):
@@ -190,12 +201,25 @@ class Claims:
     def give_back(self, ids: Iterable[int]) -> None:
         """Return mails that were claimed and not begun."""
         ids = list(ids)
-        if not ids:
-            return
-        TextOfEmail.objects.filter(pk__in=ids, claimed_by=self.worker, state=State.SENDING).update(
-            state=State.QUEUED, claimed_by="", claimed_until=None, begun=False
-        )
-        self._meter.take_back(ids)
+        if ids:
+            self._give_back(ids)
+            self._meter.take_back(ids)
+
+    @after_deadlock
+    def _give_back(self, ids: list[int]) -> None:
+        self._ours(ids).update(state=State.QUEUED, claimed_by="", claimed_until=None, begun=False)
+
+    def free_strays(self, known: Iterable[int]) -> None:
+        """If the database broke the last `take` off: return what it had claimed, which nobody but the table knows."""
+        if self._broken_off:
+            claimed = TextOfEmail.objects.filter(state=State.SENDING, claimed_by=self.worker)
+            self.give_back({*claimed.values_list("pk", flat=True)} - {*known})
+            self._broken_off = False
+
+    def _ours(self, ids: Iterable[int]) -> "QuerySet[TextOfEmail]":
+        """Those of `ids` that are still claimed by us. That they are in state sending goes without saying, and must:
+        MariaDB would go by an index on the state instead of the keys, and wait for the rows of other workers."""
+        return TextOfEmail.objects.filter(pk__in=list(ids), claimed_by=self.worker)
 
 
 class Turn(NamedTuple):
@@ -224,9 +248,9 @@ def recover() -> int:
     recovered, now = 0, database_now()
     claimed = TextOfEmail.objects.filter(state=State.SENDING)
     for name in claimed.order_by().values_list("claimed_by", flat=True).distinct():
-        mine = claimed.filter(claimed_by=name)
+        mine = Q(claimed_by=name)
         if not provably_dead(name):
-            mine = mine.filter(_lease_ended(now - _RESPITE if provably_alive(name) else now))
+            mine &= _lease_ended(now - _RESPITE if provably_alive(name) else now)
         recovered += _recover(mine)
     if recovered:
         log.warning("%d mails of a worker that ended in the middle are in the queue again", recovered)
@@ -237,11 +261,17 @@ def _lease_ended(when: datetime) -> Q:
     return Q(claimed_until__isnull=True) | Q(claimed_until__lt=when)
 
 
-def _recover(rows: "QuerySet[TextOfEmail]") -> int:
+@after_deadlock
+def _recover(dead: Q) -> int:
+    # Found without a lock, changed by their keys: the rows of workers that live are not waited for.
+    ids = list(TextOfEmail.objects.filter(dead, state=State.SENDING).values_list("pk", flat=True))
+    if not ids:
+        return 0
+    rows = TextOfEmail.objects.filter(dead, pk__in=ids)
     free: dict[str, Any] = {"claimed_by": "", "claimed_until": None}
     held = 0
     if config().in_doubt == "hold":
         held = rows.filter(begun=True).update(
             state=State.IN_DOUBT, sent=timezone.now(), last_reply="Its worker ended while it was being sent.", **free
         )
-    return held + rows.filter(state=State.SENDING).update(state=State.QUEUED, begun=False, **free)
+    return held + rows.update(state=State.QUEUED, begun=False, **free)

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from ..models import MessageRequest, TextOfEmail
 from ..wake import wake_workers
+from .again import after_deadlock
 
 log = logging.getLogger(__name__)
 State = MessageRequest.State
@@ -53,6 +54,7 @@ def cancel(request: MessageRequest) -> bool:
     return True
 
 
+@after_deadlock
 def requeue(rows: "QuerySet[TextOfEmail]") -> int:
     """Put mails that failed, expired or are in doubt into the queue again, with all their tries; how many.
 
@@ -84,6 +86,7 @@ def _move(request: MessageRequest, before: tuple[State, ...], after: State, **mo
     return bool(moved)
 
 
+@after_deadlock
 def drop_cancelled() -> int:
     """Cancel the waiting mails of cancelled requests; also those that came back into the queue after that."""
     waiting = TextOfEmail.objects.filter(messagerequest=OuterRef("pk"), state=TextOfEmail.State.QUEUED)
@@ -93,6 +96,7 @@ def drop_cancelled() -> int:
     )
 
 
+@after_deadlock
 def finish_requests() -> int:
     """Requests of which no mail waits any more are done; those that got one back into the queue are not."""
     waiting = TextOfEmail.objects.filter(messagerequest=OuterRef("pk"), state__in=_WAITING)

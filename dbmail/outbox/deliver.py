@@ -18,6 +18,7 @@ from ..exceptions import DbmailError, MailRefused, RelayUnavailable
 from ..models import TextOfEmail
 from ..models.suppression import Suppression
 from ..unsubscribe.suppression import suppress as suppress_address
+from .again import persistently
 from .breaker import BroadcastWatch
 from .claim import Claims
 from .clock import uptime
@@ -27,7 +28,7 @@ from .relay import RelayWatch
 from .report import SendReport
 from .retry import RetryDecision, Verdict, decide
 from .rows import mark_sent
-from .settle import AttemptLine, attempt, log_attempts, persistently, settle
+from .settle import AttemptLine, attempt, log_attempts, settle
 from .waiting import Waiting, domain_of
 from .worker import ended, identity
 
@@ -200,6 +201,7 @@ class Sender:
         return bool(rows) or self._claims.held
 
     def _take(self, size: int, alone: bool) -> list[TextOfEmail]:
+        self._claims.free_strays([*self._under_way, *(row.pk for row in self._waiting)])
         if self._forward is None:
             return self._claims.take(size, alone)
         return self._claims.take_copies(self._forward, size, alone)

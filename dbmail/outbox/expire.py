@@ -9,6 +9,7 @@ from ..conf import config
 from ..exceptions import DbmailError
 from ..models.broadcast import MessageRequest
 from ..models.email import TextOfEmail
+from .again import after_deadlock
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +23,7 @@ def expire_unsent_emails(older_than: timedelta | None = None) -> int:
     return expire_requests(older_than) + expire_mails(older_than)
 
 
+@after_deadlock
 def expire_requests(older_than: timedelta | None = None) -> int:
     state = MessageRequest.State
     before = _before(older_than)
@@ -38,6 +40,7 @@ def expire_requests(older_than: timedelta | None = None) -> int:
     return expired
 
 
+@after_deadlock
 def expire_mails(older_than: timedelta | None = None, min_tries: int = 0) -> int:
     before = _before(older_than)
     old = TextOfEmail.objects.filter(

@@ -15,7 +15,8 @@ from ..conf import config
 from ..exceptions import AddressError
 from ..models import RateCount, TextOfEmail
 from ..rates import Rate
-from .throttle import SLICES, Ask, plan, slice_of
+from .again import after_deadlock
+from .throttle import SLICES, Ask, Plan, plan, slice_of
 
 log = logging.getLogger(__name__)
 
@@ -37,17 +38,23 @@ class Meter:
         rates = {key: rate for ask in asks for key, rate in ask.limits}
         if not rates:
             return {}
-        self._purge()
-        with _locked():
-            now = timezone.now()  # after the wait for the lock
-            counts = _counts(rates, now)
-            decision = plan(asks, counts, now, self._booked)
-            _add(decision.counted, rates, counts, now)
+        decision = self._admitted(asks, rates)
         self._booked = decision.booked
         if decision.held:
             log.info("%d mails wait for a rate limit", len(decision.held))
         return decision.held
 
+    @after_deadlock
+    def _admitted(self, asks: list[Ask], rates: dict[str, Rate]) -> Plan:
+        with _locked():
+            now = timezone.now()  # after the wait for the lock
+            self._purge(now)
+            counts = _counts(rates, now)
+            decision = plan(asks, counts, now, self._booked)
+            _add(decision.counted, rates, counts, now)
+        return decision
+
+    @after_deadlock
     def take_back(self, mail_ids: Iterable[int]) -> None:
         """Of mails that were admitted and have not gone: they count no more."""
         if not config().rates:
@@ -64,8 +71,7 @@ class Meter:
                 now = timezone.now()
                 _add(fewer, rates, _counts(rates, now), now)
 
-    def _purge(self) -> None:
-        now = timezone.now()
+    def _purge(self, now: datetime) -> None:
         if now >= self._purge_at:
             self._purge_at = now + _PURGE
             RateCount.objects.exclude(key="").filter(at__lt=now - 2 * config().rates.longest).delete()

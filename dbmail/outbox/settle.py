@@ -1,11 +1,9 @@
 """Writing down what became of a mail."""
 
 import logging
-import time
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-from django.db import IntegrityError, InterfaceError, OperationalError, connection
+from django.db import IntegrityError
 from django.db.models import F
 from django.utils import timezone
 
@@ -18,11 +16,6 @@ from .rows import insert_rows
 log = logging.getLogger(__name__)
 State = TextOfEmail.State
 _FREE: dict[str, Any] = {"claimed_by": "", "claimed_until": None}
-
-T = TypeVar("T")
-
-#: Seconds to go on trying to reach a database that went away.
-PATIENCE = 60
 
 _OUTCOMES = {
     Verdict.SENT: Attempt.Outcome.SENT,
@@ -76,17 +69,3 @@ def log_attempts(lines: list[AttemptLine]) -> None:
         insert_rows(Attempt, _ATTEMPT_FIELDS, [line for line in lines if line[0] in there])
     except IntegrityError:
         log.warning("Attempts are not in the log: their mails were deleted at this very moment")
-
-
-def persistently(work: Callable[[], T]) -> T:
-    """Do `work`, again and again for a minute if the database is away: what was sent must be written down."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            return work()
-        except (OperationalError, InterfaceError) as error:
-            if connection.in_atomic_block or time.monotonic() > deadline:
-                raise
-            log.warning("The database does not answer (%s); trying again", type(error).__name__)
-            connection.close()
-            time.sleep(0.5)
