@@ -12,10 +12,10 @@ import smtplib
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from datetime import date
-from itertools import batched
+from itertools import islice
 from typing import Any
 
 from .work import HTML, SUBJECT, TEXT
@@ -32,6 +32,13 @@ class Queries:
     def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         self.count += 1
         return execute(sql, params, many, context)
+
+
+def batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """As itertools has it from Python 3.12 on."""
+    remaining = iter(items)
+    while batch := list(islice(remaining, size)):
+        yield batch
 
 
 def audience(number: int) -> Any:
