@@ -6,6 +6,7 @@ import time
 from django.utils import timezone
 
 from ..models.heartbeat import Heartbeat
+from .again import after_deadlock
 
 #: Seconds between two signs of life within one pass.
 INTERVAL = 60.0
@@ -26,5 +27,6 @@ class Pulse:
         _write({"summary": summary, "trouble": trouble})
 
 
+@after_deadlock  # of two passes that find no row and make one at the same time
 def _write(told: dict[str, str]) -> None:
     Heartbeat.objects.update_or_create(host=socket.gethostname()[:255], defaults={"at": timezone.now(), **told})
