@@ -1,16 +1,21 @@
-"""The SMTP dialogue for one mail (RFC 5321), with PIPELINING (RFC 2920) where the relay offers it."""
+"""The SMTP dialogue for one mail (RFC 5321), with PIPELINING (RFC 2920) where the relay offers it.
+
+`dialogue` says what to say and hears what was replied; it reads and writes nothing itself. `transmit` holds it over
+one connection; `outbox.lanes` holds many at a time.
+"""
 
 import re
 import smtplib
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from .message import Envelope
 
 #: Bytes; RFC 5321, 4.5.3.1.5 has 512, some servers write a novel.
 _LONGEST_REPLY = 8192
+#: A reply that never ends is none.
+_MOST_LINES = 1000
 
 
 class Stage(StrEnum):
@@ -31,7 +36,6 @@ class Reply:
     code: int
     text: str
     stage: Stage
-    host: str = ""
 
     @property
     def accepted(self) -> bool:
@@ -51,125 +55,173 @@ class Reply:
         return f"{self.code} {self.text}" if self.code else f"{self.text} (at {self.stage})"
 
 
-def transmit(smtp: smtplib.SMTP, envelope: Envelope, before_end: Callable[[], None] = lambda: None) -> Reply:
-    """Send one envelope over an open connection; what the relay said last.
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Bytes for the relay, and at which stage each of the replies is that it owes us for them."""
 
-    `before_end` is called when nothing but the message itself is left to send: from then on the mail may be taken,
-    whatever becomes of us. Never raises for what the relay does; a connection that is of no more use
-    (`lost`, or 421) is for the caller to close. With several recipients, the mail goes if one is taken.
-    """
-    dialogue = _Dialogue(smtp, envelope, before_end)
-    try:
-        return dialogue.run()
-    except smtplib.SMTPServerDisconnected as error:
-        return Reply(0, f"The relay closed the connection: {error}", dialogue.stage)
-    except OSError as error:  # a time-out, a reset, TLS; smtplib's own errors are OSErrors too
-        return Reply(0, f"{type(error).__name__}: {error}", dialogue.stage)
+    data: bytes
+    stages: tuple[Stage, ...]
 
 
-class _Dialogue:
-    def __init__(self, smtp: smtplib.SMTP, envelope: Envelope, before_end: Callable[[], None]) -> None:
-        self.smtp, self.envelope, self.before_end = smtp, envelope, before_end
-        self.stage = Stage.MAIL
-        # As smtplib does: what is left of its own replies is read from the same file.
-        self.sock: Any = smtp.sock
-        self.file: Any = smtp.file or (self.sock and self.sock.makefile("rb"))
-        smtp.file = self.file
+#: What a dialogue wants next. None: nothing but the message itself is left to send; from then on the mail may be
+#: taken, whatever becomes of us. It is sent the replies, fewer than it is owed where the last is 421 or `lost`, and
+#: returns the relay's last word. With several recipients, the mail goes if one is taken.
+Dialogue = Generator[Say | None, Sequence[Reply], Reply]
 
-    def run(self) -> Reply:
-        if self.sock is None:
-            raise smtplib.SMTPServerDisconnected("it is not open")
-        unfit = self._unfit()
-        if unfit:
-            return unfit
-        commands = [
-            (Stage.MAIL, f"MAIL FROM:<{self.envelope.return_path}>{self._options()}"),
-            *((Stage.RCPT, f"RCPT TO:<{address}>") for address in self.envelope.recipients),
-            (Stage.DATA, "DATA"),
-        ]
-        refusal = self._pipelined(commands) if self.smtp.has_extn("pipelining") else self._in_turn(commands)
-        if refusal:
-            if refusal.code != 421:
-                self._command("RSET")
-            return refusal
-        self.before_end()
-        self.stage = Stage.END
-        data = self.envelope.data
-        data = data if data.endswith(b"\r\n") else data + b"\r\n"
-        if b"\r\n." in data or data.startswith(b"."):
-            data = re.sub(rb"(?m)^\.", b"..", data)
-        self._say(data + b".\r\n")
-        return self._reply()
 
-    def _unfit(self) -> Reply | None:
-        """Why this relay cannot take the mail at all, by what it said in EHLO."""
-        limit = self.smtp.esmtp_features.get("size", "")
-        if limit.isdigit() and 0 < int(limit) < len(self.envelope.data):
-            size = len(self.envelope.data)
-            return Reply(552, f"5.3.4 The mail has {size} bytes, the relay takes {limit}.", Stage.RCPT)
-        if self._international() and not self.smtp.has_extn("smtputf8"):
-            return Reply(553, "5.6.7 The relay does not take addresses that are not ASCII.", Stage.RCPT)
-        return None
+def dialogue(smtp: smtplib.SMTP, envelope: Envelope) -> Dialogue:
+    """The dialogue for one envelope with a relay that has said its EHLO to `smtp`."""
+    unfit = _unfit(smtp, envelope)
+    if unfit:
+        return unfit
+    commands = [
+        (Stage.MAIL, f"MAIL FROM:<{envelope.return_path}>{_options(smtp, envelope)}"),
+        *((Stage.RCPT, f"RCPT TO:<{address}>") for address in envelope.recipients),
+        (Stage.DATA, "DATA"),
+    ]
+    refusal = yield from (_pipelined if smtp.has_extn("pipelining") else _in_turn)(commands)
+    if refusal:
+        if not _is_end(refusal):
+            yield Say(b"RSET\r\n", (refusal.stage,))
+        return refusal
+    yield None
+    data = envelope.data
+    data = data if data.endswith(b"\r\n") else data + b"\r\n"
+    if b"\r\n." in data or data.startswith(b"."):
+        data = re.sub(rb"(?m)^\.", b"..", data)
+    replies = yield Say(data + b".\r\n", (Stage.END,))
+    return replies[-1]
 
-    def _international(self) -> bool:
-        return not all(map(str.isascii, (self.envelope.return_path, *self.envelope.recipients)))
 
-    def _options(self) -> str:
-        options = [f"SIZE={len(self.envelope.data)}"] if self.smtp.has_extn("size") else []
-        # Asked for only where they are needed (RFC 6152, 6531); what we make ourselves is 7-bit.
-        if not self.envelope.data.isascii() and self.smtp.has_extn("8bitmime"):
-            options.append("BODY=8BITMIME")
-        if self._international():
-            options.append("SMTPUTF8")
-        return "".join(f" {option}" for option in options)
+def _is_end(reply: Reply) -> bool:
+    """Whether the relay says nothing more after it."""
+    return reply.lost or reply.code == 421
 
-    def _command(self, line: str) -> Reply:
-        self._say(f"{line}\r\n".encode())
-        return self._reply()
 
-    def _say(self, data: bytes) -> None:
-        self.sock.sendall(data)
+def _unfit(smtp: smtplib.SMTP, envelope: Envelope) -> Reply | None:
+    """Why this relay cannot take the mail at all, by what it said in EHLO."""
+    limit, size = smtp.esmtp_features.get("size", ""), len(envelope.data)
+    if limit.isdigit() and 0 < int(limit) < size:
+        return Reply(552, f"5.3.4 The mail has {size} bytes, the relay takes {limit}.", Stage.RCPT)
+    if _international(envelope) and not smtp.has_extn("smtputf8"):
+        return Reply(553, "5.6.7 The relay does not take addresses that are not ASCII.", Stage.RCPT)
+    return None
 
-    def _reply(self) -> Reply:
-        """One reply, of as many lines as it has (RFC 5321, 4.2.1)."""
-        lines = []
+
+def _international(envelope: Envelope) -> bool:
+    return not (envelope.return_path.isascii() and all(map(str.isascii, envelope.recipients)))
+
+
+def _options(smtp: smtplib.SMTP, envelope: Envelope) -> str:
+    options = f" SIZE={len(envelope.data)}" if smtp.has_extn("size") else ""
+    # Asked for only where they are needed (RFC 6152, 6531); what we make ourselves is 7-bit.
+    if not envelope.data.isascii() and smtp.has_extn("8bitmime"):
+        options += " BODY=8BITMIME"
+    return options + " SMTPUTF8" if _international(envelope) else options
+
+
+_Commands = list[tuple[Stage, str]]
+
+
+def _in_turn(commands: _Commands) -> Generator[Say, Sequence[Reply], Reply | None]:
+    """The reply that ended the transaction before the message, or None."""
+    refused: list[Reply] = []
+    for stage, line in commands:
+        if stage is Stage.DATA and len(refused) == len(commands) - 2:
+            return refused[0]
+        (reply,) = yield Say(f"{line}\r\n".encode(), (stage,))
+        if stage is Stage.RCPT and reply.code >= 400 and reply.code != 421:
+            refused.append(reply)
+        elif reply.code >= 400 or reply.lost:
+            return reply
+    return None
+
+
+def _pipelined(commands: _Commands) -> Generator[Say, Sequence[Reply], Reply | None]:
+    """As `_in_turn` in one write; a DATA that was accepted for nobody is ended empty (RFC 2920, 3.1)."""
+    text = "".join([f"{line}\r\n" for _, line in commands])
+    replies = yield Say(text.encode(), tuple([stage for stage, _ in commands]))
+    if _is_end(replies[-1]):
+        return replies[-1]
+    mail, *rcpts, data = replies
+    refusal = None
+    if mail.code >= 400:
+        refusal = mail
+    elif all(reply.code >= 400 for reply in rcpts):
+        refusal = rcpts[0]
+    if refusal and data.code < 400:
+        yield Say(b".\r\n", (Stage.END,))
+    return refusal or (data if data.code >= 400 else None)
+
+
+class Replies:
+    """Takes a relay's replies out of the bytes that come from it, however they are cut."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._lines: list[str] = []
+
+    def feed(self, data: bytes) -> None:
+        self._buffer += data
+
+    def next(self, stage: Stage) -> Reply | None:
+        """The next reply (RFC 5321, 4.2.1), if the whole of it is there; a `lost` one for what is no SMTP."""
         while True:
-            line = self.file.readline(_LONGEST_REPLY)
-            if not line[:3].isdigit() or not line.endswith(b"\n"):
-                raise smtplib.SMTPServerDisconnected(f"no SMTP reply but {line[:100]!r}")
-            lines.append(line[4:].strip().decode("utf-8", "replace"))
+            line, end, rest = self._buffer.partition(b"\n")
+            if not end and len(line) < _LONGEST_REPLY:
+                return None
+            if not line[:3].isdigit() or len(line) >= _LONGEST_REPLY or len(self._lines) >= _MOST_LINES:
+                return Reply(0, f"The relay closed the connection: no SMTP reply but {line[:100]!r}", stage)
+            self._buffer = rest
+            self._lines.append(line[4:].strip().decode("utf-8", "replace"))
             if line[3:4] != b"-":
-                return Reply(int(line[:3]), "\n".join(lines), self.stage)
+                text = "\n".join(self._lines)
+                self._lines = []
+                return Reply(int(line[:3]), text, stage)
 
-    def _in_turn(self, commands: list[tuple[Stage, str]]) -> Reply | None:
-        """The reply that ended the transaction before the message, or None."""
-        refused: list[Reply] = []
-        for self.stage, line in commands:
-            if self.stage is Stage.DATA and len(refused) == len(self.envelope.recipients):
-                return refused[0]
-            reply = self._command(line)
-            if self.stage is Stage.RCPT and reply.code >= 400 and reply.code != 421:
-                refused.append(reply)
-            elif reply.code >= 400:
-                return reply
-        return None
 
-    def _pipelined(self, commands: list[tuple[Stage, str]]) -> Reply | None:
-        """As `_in_turn` in one write; a DATA that was accepted for nobody is ended empty (RFC 2920, 3.1)."""
-        self._say("".join(f"{line}\r\n" for _, line in commands).encode())
-        replies = []
-        for self.stage, _ in commands:
-            reply = self._reply()
-            if reply.code == 421:
-                return reply
-            replies.append(reply)
-        mail, *rcpts, data = replies
-        refusal = None
-        if mail.code >= 400:
-            refusal = mail
-        elif all(reply.code >= 400 for reply in rcpts):
-            refusal = rcpts[0]
-        if refusal and data.code < 400:
-            self._say(b".\r\n")
-            self._reply()
-        return refusal or (data if data.code >= 400 else None)
+def transmit(smtp: smtplib.SMTP, envelope: Envelope, before_end: Callable[[], None] = lambda: None) -> Reply:
+    """Send one envelope over an open connection, and wait for it; what the relay said last.
+
+    `before_end` is called when nothing but the message itself is left to send. Never raises for what the relay does;
+    a connection that is of no more use (`lost`, or 421) is for the caller to close.
+    """
+    steps, replies = dialogue(smtp, envelope), Replies()
+    heard: list[Reply] = []
+    try:
+        step = next(steps)
+        while True:
+            if step is None:
+                before_end()
+            else:
+                heard = _exchange(smtp, step, replies)
+            step = steps.send(heard)
+    except StopIteration as end:
+        last: Reply = end.value
+        return last
+
+
+def _exchange(smtp: smtplib.SMTP, step: Say, replies: Replies) -> list[Reply]:
+    heard: list[Reply] = []
+    try:
+        if smtp.sock is None:
+            raise smtplib.SMTPServerDisconnected("it is not open")
+        smtp.sock.sendall(step.data)
+        for stage in step.stages:
+            while (reply := replies.next(stage)) is None:
+                data = smtp.sock.recv(_LONGEST_REPLY)
+                if not data:
+                    raise smtplib.SMTPServerDisconnected("no reply")
+                replies.feed(data)
+            heard.append(reply)
+            if _is_end(reply):
+                break
+    except OSError as error:  # a time-out, a reset, TLS; smtplib's own errors are OSErrors too
+        heard.append(lost(error, step.stages[len(heard)]))
+    return heard
+
+
+def lost(error: OSError, stage: Stage) -> Reply:
+    """What stands for the reply that did not come."""
+    closed = isinstance(error, smtplib.SMTPServerDisconnected)
+    return Reply(0, f"{'The relay closed the connection' if closed else type(error).__name__}: {error}", stage)

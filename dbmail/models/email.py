@@ -159,7 +159,7 @@ class TextOfEmail(models.Model):
         Only a row that waits is sent: a mail that was sent, is being sent by a worker, is suppressed
         or ended otherwise comes back as a DbmailError and nothing happens.
         """
-        from ..outbox.deliver import send_one
+        from ..outbox.one import send_one
 
         return send_one(self)
 

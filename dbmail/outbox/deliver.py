@@ -1,20 +1,17 @@
-"""Sending what is due: one thread talks to the database, one for each connection talks to the relay."""
+"""Sending what is due, over several connections: round by round, what the relay said is written down before more
+of it is asked."""
 
 import logging
-import queue
 import random
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from typing import Any
 
 from django.db import DatabaseError, Error, InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from ..conf import config
-from ..delivery.connection import close_smtp, configured_backend, open_smtp, relay_name, speaks_smtp
-from ..delivery.message import Mail, RawMail
-from ..delivery.smtp import Reply, transmit
-from ..exceptions import DbmailError, MailRefused, RelayUnavailable
+from ..delivery.connection import configured_backend, relay_name, speaks_smtp
+from ..exceptions import DbmailError, RelayUnavailable
 from ..models import TextOfEmail
 from ..models.suppression import Suppression
 from ..unsubscribe.suppression import suppress as suppress_address
@@ -23,7 +20,7 @@ from .breaker import BroadcastWatch
 from .claim import Claims
 from .clock import uptime
 from .compose import Composer
-from .lanes import BackendLane, Begun, Event, Job, LaneEnded, Late, Outcome, SmtpLane, backend_reply
+from .lanes import BackendLane, Begun, Event, Job, LaneEnded, Lanes, Late, Outcome
 from .relay import RelayWatch
 from .report import SendReport
 from .retry import RetryDecision, Verdict, decide
@@ -35,8 +32,6 @@ from .worker import ended, identity
 log = logging.getLogger(__name__)
 State = TextOfEmail.State
 
-#: Jobs handed to the lanes for each of them: one under way, one to go on with while the first is marked, one spare.
-_AHEAD = 3
 #: Batches that may wait at a time, for the sake of mails behind those for slow domains.
 _PARKED = 3
 #: Seconds between two looks into a queue that had nothing, while the last mails are under way.
@@ -67,14 +62,10 @@ class Sender:
         self._claims = Claims(identity())
         self._composer = Composer()
         self._watch = BroadcastWatch()
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self._lanes: list[SmtpLane] = []
-        self._backend_lane: BackendLane | None = None
+        self._lanes: Lanes | BackendLane | None = None
         self._waiting = Waiting(config().connections, config().retry_wait)
         self._under_way: dict[int, Job] = {}
         self._attempts: list[AttemptLine] = []
-        self._backend: Any = None
         self._host = ""
         self._relay: RelayWatch | None = None
         self._search_at = 0.0  # not before this uptime, as long as anything is under way
@@ -85,12 +76,7 @@ class Sender:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        for _ in self._lanes:
-            self._jobs.put(None)
-        for lane in self._lanes:
-            lane.join()
-        if self._backend_lane:
-            self._backend_lane.close()
+        self._close(politely=True)
         if exc and isinstance(exc[1], Error):
             ended(self._claims.worker)  # the database went away: what is claimed is free when it comes back
 
@@ -106,10 +92,10 @@ class Sender:
                 self._unless_away(self._hand_out)
                 if not self._under_way:
                     break
-                self._record(self._events_so_far())
+                self._record(self._events())
                 self._unless_away(self._keep_up)
         except BaseException:
-            self._abort()
+            self._close(politely=False)
             raise
         finally:
             with suppress(DatabaseError, InterfaceError):  # their leases end anyway
@@ -169,23 +155,20 @@ class Sender:
             self._waiting.dropped(row)
             return
         self._under_way[job.row_id] = job
-        if self._backend_lane:
-            self._backend_lane.carry(job)
-        else:
-            self._jobs.put(job)
+        assert self._lanes  # noqa: S101 - they were opened for the first that was claimed
+        self._lanes.add(job)
 
     def _capacity(self) -> int:
         if self._trouble:
             return 0
-        if not self._relay or self._relay.probing or not (self._lanes or self._backend_lane):
+        if not self._relay or self._relay.probing or not self._lanes:
             return 1  # nothing is open yet: it will be when there is a mail
-        return 1 if self._backend_lane else _AHEAD * len(self._lanes)
+        return self._lanes.capacity
 
     def _claim(self) -> bool:
         """Claim a batch; False if there is no more, or enough of it waits."""
         if self._relay is None:
-            self._backend = configured_backend()
-            self._host = relay_name(self._backend)
+            self._host = relay_name(configured_backend())
             self._relay = RelayWatch(self._host)
         size = 1 if self._relay.probing else config().batch_size
         if len(self._waiting) >= _PARKED * size or (self._under_way and uptime() < self._search_at):
@@ -196,7 +179,7 @@ class Sender:
         if not rows and not self._claims.held:
             self._search_at = uptime() + _PAUSE
         self._put_off_shut()
-        if rows and not self._lanes and not self._backend_lane:
+        if rows and not self._lanes:
             self._open_lanes(1 if self._relay.probing else config().connections)
         return bool(rows) or self._claims.held
 
@@ -224,39 +207,34 @@ class Sender:
             return None
 
     def _open_lanes(self, number: int) -> None:
-        if not speaks_smtp(self._backend):
-            self._backend_lane = BackendLane(self._backend, self._events)
-            return
-        hold = config().in_doubt == "hold"
-        while len(self._lanes) < number:
-            lane = SmtpLane(
-                configured_backend(), self._jobs, self._events, hold, self._claims.late, self._connect_within
+        if self._lanes is None:
+            backend = configured_backend()
+            self._lanes = (
+                Lanes(configured_backend, self._claims.late, self._connect_within)
+                if speaks_smtp(backend)
+                else BackendLane(backend)
             )
-            self._lanes.append(lane)
-            lane.start()
+        self._lanes.open(number)
 
-    def _events_so_far(self) -> list[Event]:
-        """Wait for an event, then take whatever else has come: they share one transaction."""
-        try:
-            events = [self._events.get(timeout=config().lease.total_seconds() / 4)]
-        except queue.Empty:
-            return []  # nothing but slow dialogues: time to renew their leases
-        with suppress(queue.Empty):
-            while True:
-                events.append(self._events.get_nowait())
-        return events
+    def _close(self, *, politely: bool) -> None:
+        lanes, self._lanes = self._lanes, None
+        if lanes is not None:
+            lanes.close(politely=politely)
+
+    def _events(self) -> list[Event]:
+        """What has happened; nothing where there are but slow dialogues: time to renew their leases."""
+        return self._lanes.wait(config().lease.total_seconds() / 4) if self._lanes is not None else []
 
     def _record(self, events: list[Event]) -> None:
         outcomes = [event for event in events if isinstance(event, Outcome)]
-        begun = [event.job for event in events if isinstance(event, Begun)]
+        hold = config().in_doubt == "hold"
+        begun = [event.job for event in events if hold and isinstance(event, Begun)]
         decisions = [(outcome, self._decide(outcome)) for outcome in outcomes]
         if outcomes or begun:
             persistently(lambda: _write(decisions, begun, self._claims.worker))
-        for job in begun:
-            job.may_end.release()
+        if self._lanes is not None:
+            self._lanes.go_on()
         for outcome, decision in decisions:
-            if outcome.awaited:
-                outcome.awaited.release()
             del self._under_way[outcome.job.row_id]
             self._waiting.ended(outcome.job.row, outcome.reply)
             self._count(outcome, decision)
@@ -288,9 +266,8 @@ class Sender:
     def _end(self, reason: str) -> None:
         """Nothing more is sent: take back the jobs that no lane has taken up yet."""
         self._trouble = self._trouble or reason
-        with suppress(queue.Empty):
-            while job := self._jobs.get_nowait():
-                self._waiting.back(self._under_way.pop(job.row_id).row)
+        for job in self._lanes.withdraw() if self._lanes is not None else ():
+            self._waiting.back(self._under_way.pop(job.row_id).row)
 
     def _decide(self, outcome: Outcome) -> RetryDecision:
         # Not for secrets: it only spreads the waits.
@@ -316,16 +293,11 @@ class Sender:
 
     def _lane_ended(self, event: LaneEnded) -> None:
         log.error("A connection ended: %s", event.reason)
-        self._lanes.remove(event.lane)
-        back = [event.job] if event.job else []
         if not self._lanes:
             self._end(event.reason)
-        for job in back:
-            self._waiting.back(self._under_way.pop(job.row_id).row)
+        self._waiting.back(self._under_way.pop(event.job.row_id).row)
 
     def _late(self, event: Late) -> None:
-        if event.awaited:
-            event.awaited.release()
         row = self._under_way.pop(event.job.row_id).row
         if row.pk in self._claims.lost:
             self._waiting.dropped(row)
@@ -335,10 +307,6 @@ class Sender:
     def _log_attempts(self) -> None:
         attempts, self._attempts = self._attempts, []
         persistently(lambda: log_attempts(attempts))
-
-    def _abort(self) -> None:
-        for lane in self._lanes:
-            lane.abort([*self._under_way.values()])
 
 
 def _write(decisions: list[tuple[Outcome, RetryDecision]], begun: list[Job], worker: str) -> None:
@@ -354,43 +322,3 @@ def _write(decisions: list[tuple[Outcome, RetryDecision]], begun: list[Job], wor
             TextOfEmail.objects.filter(pk__in=[job.row_id for job in begun]).update(begun=True)
         for mail_id, decision in others:
             settle(mail_id, decision, worker)
-
-
-def send_one(row: TextOfEmail) -> Exception | None:
-    """Send one waiting mail now, whatever its turn; None, or why it did not go. The row is brought up to date."""
-    claimed = Claims(identity()).take_one(row.pk)
-    error = _send_claimed(claimed) if claimed else None
-    row.refresh_from_db()
-    if not claimed:
-        return DbmailError(f"Mail {row.pk} does not wait to be sent: it is {row.get_state_display()}.")
-    return error
-
-
-def _send_claimed(row: TextOfEmail) -> Exception | None:
-    backend = configured_backend()
-    try:
-        mail = Composer().mail(row)
-        reply = _reply_to(backend, mail)
-    except RelayUnavailable as error:
-        settle(row.pk, RetryDecision(Verdict.STOP, str(error)), row.claimed_by)
-        return error
-    except DbmailError as error:
-        settle(row.pk, RetryDecision(Verdict.FAIL, str(error)), row.claimed_by)
-        return error
-    job = Job(row, mail)
-    decision = decide(reply, row.tries, config())
-    sent = decision.verdict is Verdict.SENT
-    persistently(lambda: mark_sent([row.pk]) if sent else settle(row.pk, decision, row.claimed_by))
-    log_attempts([attempt(job, decision, reply, relay_name(backend))])
-    if decision.suppress:
-        suppress_address(row.address, Suppression.Reason.BOUNCED, source=decision.reason)
-    return None if sent else MailRefused(decision.reason, reply)
-
-
-def _reply_to(backend: Any, mail: Mail | RawMail) -> Reply:
-    if not speaks_smtp(backend):
-        return backend_reply(backend, mail)
-    try:
-        return transmit(open_smtp(backend), mail.envelope())
-    finally:
-        close_smtp(backend, politely=True)

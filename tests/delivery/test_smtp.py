@@ -101,7 +101,7 @@ def test_pipelined_commands_go_out_in_one_write():
         writes = []
         send = smtp.sock.sendall
         smtp.sock = SimpleNamespace(
-            sendall=lambda data: (writes.append(data), send(data)), close=smtp.sock.close, makefile=smtp.sock.makefile
+            sendall=lambda data: (writes.append(data), send(data)), recv=smtp.sock.recv, close=smtp.sock.close
         )
         transmit(smtp, ENVELOPE)
         assert len(writes) == 2
