@@ -17,7 +17,6 @@ _LINE = 998  # RFC 5322, 2.1.1, without CRLF
 _FOLD = 76
 # A name without any of these needs neither quotes nor encoding (RFC 5322, 3.2.3; RFC 2047).
 _SPECIAL = re.compile(r"[^A-Za-z0-9 '*+/_-]|=\?")
-_LONG_LINE = re.compile(rb"[^\n]{%d}" % (_LINE + 1))
 _ADDRESS_FIELDS = frozenset({"from", "reply-to"})
 
 
@@ -86,7 +85,7 @@ def text_entity(kind: str, text: str) -> bytes:
     if not lines.endswith("\n"):
         lines += "\n"
     data = lines.encode("utf-8", "replace").replace(b"\0", b"")
-    if data.isascii() and not _LONG_LINE.search(data):
+    if data.isascii() and max(map(len, data.split(b"\n"))) <= _LINE:
         encoding, body = b"7bit", data.replace(b"\n", b"\r\n")
     elif sum(byte > 127 for byte in data[:4096]) * 3 > min(len(data), 4096):
         encoding, body = b"base64", base64.encodebytes(data.replace(b"\n", b"\r\n")).replace(b"\n", b"\r\n")

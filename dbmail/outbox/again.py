@@ -47,10 +47,10 @@ def _is_deadlock(error: OperationalError) -> bool:
 
 def persistently(work: Callable[[], T]) -> T:
     """Do `work`, again and again for a minute if the database is away: what was sent must be written down."""
-    deadline = time.monotonic() + PATIENCE
+    deadline, work = time.monotonic() + PATIENCE, after_deadlock(work)
     while True:
         try:
-            return after_deadlock(work)()
+            return work()
         except (OperationalError, InterfaceError) as error:
             if connection.in_atomic_block or time.monotonic() > deadline:
                 raise

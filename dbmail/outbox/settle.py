@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -66,6 +66,7 @@ def log_attempts(lines: list[AttemptLine]) -> None:
         return
     there = set(TextOfEmail.objects.filter(pk__in=[line[0] for line in lines]).values_list("pk", flat=True))
     try:
-        insert_rows(Attempt, _ATTEMPT_FIELDS, [line for line in lines if line[0] in there])
+        with transaction.atomic():  # one for all of them: SQLite would make one of each line
+            insert_rows(Attempt, _ATTEMPT_FIELDS, [line for line in lines if line[0] in there])
     except IntegrityError:
         log.warning("Attempts are not in the log: their mails were deleted at this very moment")

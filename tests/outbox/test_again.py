@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 State = TextOfEmail.State
 
 
-@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite locks the whole file: nobody deadlocks")
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite is a file that one locks as a whole")
 def test_a_deadlock_is_no_error_but_another_try():
     queued(sending(), 20)
     claims = Claims("w")
