@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from .dns_server import DnsServer
+from ..knot import DnsServer
 
 
 @pytest.fixture
