@@ -13,7 +13,7 @@ from ..addresses import normalise
 from ..conf import config, load
 from ..models.email import TextOfEmail
 from ..models.suppression import Suppression
-from .entries import Entry, suppress_many
+from .entries import LIFTED, Entry, suppress_many
 
 log = logging.getLogger(__name__)
 Reason = Suppression.Reason
@@ -105,7 +105,7 @@ def lift(
     log.info("Suppression %s lifted", row.pk)
     if because:
         row.expires_at = timezone.now()
-        note = f"Lifted {row.expires_at:%Y-%m-%d}{f' by {by}' if by else ''}: {because}"
+        note = f"{LIFTED}{row.expires_at:%Y-%m-%d}{f' by {by}' if by else ''}: {' '.join(because.split())}"
         row.source = f"{row.source[:1000]}\n{note[:900]}".strip()
         row.save(update_fields=["expires_at", "source"])
     else:

@@ -69,8 +69,10 @@ def test_an_administrator_says_why_and_it_is_kept():
     source = Suppression.objects.get().source
     assert "550 no such user" in source and "by joe: The mailbox works again" in source
     assert not lift(ANN, because="again")
-    suppress(ANN, Reason.BOUNCED)
+    suppress(ANN, Reason.COMPLAINED, source="A report")
     assert suppressed([ANN])
+    source = Suppression.objects.get().source
+    assert source.startswith("A report\nLifted ") and "by joe: The mailbox works again" in source
 
 
 def test_many_are_entered_in_few_queries_each_once():
