@@ -31,6 +31,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
         ),
         "view_incomingmessage",
         "view_recipients",
+        "view_doctorreport",
+        "run_doctor",
     ),
 }
 
