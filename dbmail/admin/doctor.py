@@ -40,8 +40,10 @@ class Group:
     title: str
     level: Level
     level_word: Any
-    to_do: list[dict[str, Any]]
-    in_order: list[dict[str, Any]]
+    shown: list[dict[str, Any]]
+    #: What is folded away, since nothing is to be done about it; a checklist is shown whole.
+    folded: list[dict[str, Any]]
+    is_checklist: bool = False
 
 
 @admin.register(DoctorReport)
@@ -122,17 +124,18 @@ def _groups(findings: list[dict[str, Any]]) -> Iterable[Group]:
     for domain in domains:
         yield from _group(domain, [finding for finding in rest if _domain(finding) == domain])
     yield from _group(_("This site and its mail server"), [f for f in rest if _domain(f) not in domains])
-    yield from _group(_("Gmail's and Yahoo's rules for who sends much"), rules)
+    yield from _group(_("Gmail's and Yahoo's rules for who sends much"), rules, is_checklist=True)
 
 
 def _domain(finding: dict[str, Any]) -> str:
     return str(finding["about"]).rpartition("@")[2]
 
 
-def _group(title: str, findings: list[dict[str, Any]]) -> Iterable[Group]:
+def _group(title: str, findings: list[dict[str, Any]], *, is_checklist: bool = False) -> Iterable[Group]:
     if findings:
         order = {level.value: level.exit_code for level in Level}
         ordered = sorted(findings, key=lambda finding: -order[finding["level"]])
         worst = Level(ordered[0]["level"])
-        fine = [finding for finding in ordered if finding["level"] == Level.OK]
-        yield Group(title, worst, _WORDS[worst], [f for f in ordered if f not in fine], fine)
+        folded = [] if is_checklist else [finding for finding in ordered if finding["level"] == Level.OK]
+        shown = [finding for finding in ordered if finding not in folded]
+        yield Group(title, worst, _WORDS[worst], shown, folded, is_checklist)

@@ -56,8 +56,8 @@ def test_findings_stand_by_domain_worst_first_with_the_record_in_parts(admin_cli
         ("news.example.org", "warning"),
         ("This site and its mail server", "ok"),
     ]
-    assert [f["check"] for f in groups["example.org"].to_do] == ["dmarc"]
-    assert [f["check"] for f in groups["example.org"].in_order] == ["mx", "incoming"]
+    assert [f["check"] for f in groups["example.org"].shown] == ["dmarc"]
+    assert [f["check"] for f in groups["example.org"].folded] == ["mx", "incoming"]
     text = page.content.decode()
     assert "2 failures, 1 warning, 3 in order" in text
     assert "<code>_dmarc.example.org</code>" in text and "<code>&quot;v=DMARC1; p=none&quot;</code>" in text
@@ -158,8 +158,12 @@ def test_what_a_late_answer_left_behind_goes_with_the_next_look(scene):
     assert list(Suppression.objects.all()) == [person], left
 
 
-def test_the_command_keeps_its_result_for_the_page(admin_client, scene):
+def test_the_command_keeps_its_result_for_the_page(admin_client, serve):
+    address = serve({"example.org": []}).address
     with pytest.raises(SystemExit):
-        call_command("dbmail_doctor", "--dns-only", "--keep", "--resolver", "127.0.0.1:1")
+        call_command("dbmail_doctor", "--dns-only", "--resolver", address)
+    assert not DoctorReport.objects.exists()
+    with pytest.raises(SystemExit):
+        call_command("dbmail_doctor", "--dns-only", "--keep", "--resolver", address)
     page = admin_client.get(PAGE).content.decode()
     assert "Look again" in page and "DMARC" in page
