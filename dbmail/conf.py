@@ -19,7 +19,7 @@ from django.utils.functional import Promise
 from django.utils.module_loading import import_string
 
 from .addresses import domain_of, parse_mailbox
-from .exceptions import AddressError, SettingError
+from .exceptions import AddressError, SettingError, UnknownCategory
 from .rates import Rates, parse_rates
 
 #: Numbers that turn something off.
@@ -83,7 +83,8 @@ class Config:
     merge_families: bool = True
     #: Dotted path of `hook(suppression)`, called after a person unsubscribed or came back.
     unsubscribe_hook: str = ""
-    #: Categories that people may leave one by one: {"news": "Monthly news", ...}. A broadcast names one of them.
+    #: Categories that people may leave one by one: {"news": "Monthly news", ...}. A broadcast names one of them,
+    #: and so may `send_mail`.
     categories: dict[str, str] = field(default_factory=dict)
     #: Sign here with DKIM: {"SELECTOR": name, "KEY": path of an RSA key in PEM, "DOMAIN": "" for that of From}.
     dkim: dict[str, str] = field(default_factory=dict)
@@ -237,6 +238,14 @@ def category_choices() -> list[tuple[str, Any]]:
         return list(config().categories.items())
     except SettingError:
         return []
+
+
+def check_category(name: str) -> None:
+    """Raises UnknownCategory unless the project declares a category of this name; "" is none, which is fine."""
+    known = config().categories
+    if name and name not in known:
+        choices = f"Known: {', '.join(known)}." if known else "It has none."
+        raise UnknownCategory(f'DBMAIL["CATEGORIES"] has no category {name!r}. {choices}')
 
 
 def load(key: str, dotted_path: str) -> Callable[..., Any]:

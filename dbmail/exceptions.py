@@ -59,6 +59,10 @@ class HeaderNotAllowed(DbmailError, ValueError):
     """A special header that dbmail sets itself, or that could be used to forge mail."""
 
 
+class UnknownCategory(DbmailError, ValueError):
+    """A category that DBMAIL["CATEGORIES"] does not declare: nobody could leave it, or has."""
+
+
 class InvalidToken(DbmailError, ValueError):
     """A signed token (unsubscribe, return path) is not one of ours."""
 

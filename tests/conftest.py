@@ -1,15 +1,17 @@
 """What every test may ask for."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import django
 import pytest
 
+from .knot import DnsServer
 from .smtp import ScriptedSMTPServer, smtp_server
 
-__all__ = ["relay", "smtp_server", "use_mailer"]
+__all__ = ["relay", "serve", "smtp_server", "use_mailer"]
 
 
 @pytest.fixture
@@ -33,6 +35,22 @@ def relay(smtp_server: ScriptedSMTPServer, use_mailer: Callable[..., None]) -> S
     """The scripted server, as the relay that mail goes to."""
     use_mailer("dbmail.delivery.backends.CustomSMTPBackend", host=smtp_server.host, port=smtp_server.port, timeout=5)
     return smtp_server
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., DnsServer]]:
+    """`serve({"example.org": [line, ...]})` starts a DNS server with these zones."""
+    servers: list[DnsServer] = []
+
+    def start(zones: dict[str, list[str]]) -> DnsServer:
+        directory = tmp_path / f"dns{len(servers)}"
+        directory.mkdir()
+        servers.append(DnsServer(directory, zones))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
 
 
 #: Reasons to skip that hold on a machine that has everything.

@@ -16,13 +16,20 @@ from ..outbox.trace import trace
 from ..unsubscribe.suppression import lift
 from .permissions import may_see_recipients
 
+#: Characters of the reason for lifting a suppression.
+REASON_LENGTH = 500
+
 
 def page(admin: Any, request: HttpRequest) -> HttpResponse:
     if not may_see_recipients(request.user):
         raise PermissionDenied
     if request.method == "POST":
         return _lift(admin, request)
-    wanted = request.GET.get("q", "").strip()
+    return _page(admin, request, request.GET.get("q", "").strip())
+
+
+def _page(admin: Any, request: HttpRequest, wanted: str, unexplained: int | None = None) -> HttpResponse:
+    """`unexplained`: the suppression that was to be lifted without a reason."""
     found = trace(wanted) if "@" in wanted and "\0" not in wanted else None
     context = {
         **admin.admin_site.each_context(request),
@@ -31,19 +38,25 @@ def page(admin: Any, request: HttpRequest) -> HttpResponse:
         "wanted": wanted,
         "found": found,
         "may_lift": request.user.has_perm("dbmail.delete_suppression"),
+        "unexplained": unexplained,
         "media": admin.media,
     }
     return TemplateResponse(request, "admin/dbmail/textofemail/address.html", context)
 
 
 def _lift(admin: Any, request: HttpRequest) -> HttpResponse:
-    """Take one suppression away again."""
+    """End one suppression, for a reason that is kept with it and in the history."""
     if not request.user.has_perm("dbmail.delete_suppression"):
         raise PermissionDenied
     given = request.POST.get("suppression", "")
     row = get_object_or_404(Suppression, pk=given if given.isdecimal() else 0)
-    other = admin.admin_site.get_model_admin(Suppression) if admin.admin_site.is_registered(Suppression) else admin
-    other.log_change(request, row, _("Lifted."))
-    lift(row.address, scope=row.scope)
-    messages.success(request, _("This address gets mail again."))
+    because = " ".join(request.POST.get("because", "").split())[:REASON_LENGTH]
+    if not because:
+        return _page(admin, request, row.address, unexplained=row.pk)
+    if lift(row.address, scope=row.scope, by=request.user.get_username(), because=because):
+        other = admin.admin_site.get_model_admin(Suppression) if admin.admin_site.is_registered(Suppression) else admin
+        other.log_change(request, row, _("Lifted: %(why)s") % {"why": because})
+        messages.success(request, _("This address gets mail again."))
+    else:
+        messages.info(request, _("This was over already: nothing was changed."))
     return redirect(reverse("admin:dbmail_textofemail_address") + "?" + urlencode({"q": row.address}))

@@ -106,6 +106,7 @@ def _context(admin: Any, request: HttpRequest, draft: MessageRequest) -> dict[st
         "palette_problem": problem,
         "sendto_choices": [c for c in SENDTO_WORDS.items() if config().contacts or not c[0]],
         "category_choices": category_choices(),
+        "lost_category": draft.category if draft.category not in dict(category_choices()) else "",
         "audience_is_fixed": bool(draft.cursor),
         "audience_data": {
             "fields": [_field_data(field) for field in audience_fields()],

@@ -8,6 +8,7 @@ from django import forms
 from django.contrib.auth import get_user_model
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from ..conf import category_choices
 from ..exceptions import DbmailError, UnstorableQuery
@@ -31,7 +32,11 @@ class DraftForm(forms.Form):
     reply_to = forms.CharField(required=False, max_length=500)
     processed_by = forms.DateTimeField(required=False, input_formats=_TIME_FORMATS)
     public = forms.BooleanField(required=False)
-    category = forms.ChoiceField(choices=category_choices, required=False)
+    category = forms.ChoiceField(
+        choices=category_choices,
+        required=False,
+        error_messages={"invalid_choice": gettext_lazy("There is no category “%(value)s” any more: choose another.")},
+    )
 
     def clean_msgtext(self) -> str:
         return str(self.cleaned_data["msgtext"]).replace("\r\n", "\n")

@@ -1,4 +1,4 @@
-"""Who may do what: five rights that are given apart."""
+"""Who may do what: six rights that are given apart."""
 
 from typing import Any
 
@@ -28,6 +28,11 @@ def may_see_recipients(user: Any) -> bool:
 def may_moderate(user: Any) -> bool:
     """Read held mail, approve and reject it."""
     return bool(user.has_perm("dbmail.moderate_incomingmessage"))
+
+
+def may_run_doctor(user: Any) -> bool:
+    """Have DNS, our mail server and our own site asked whether mail arrives."""
+    return bool(user.has_perm("dbmail.run_doctor"))
 
 
 class RecipientsOnly:

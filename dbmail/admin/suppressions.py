@@ -2,16 +2,49 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext as _
 
+from ..addresses import check_address, normalise
+from ..exceptions import AddressError
 from ..models import Suppression
+from ..unsubscribe.entries import Entry, replaces
+from ..unsubscribe.suppression import suppress_all
 from .paging import FastList
 from .permissions import may_see_recipients
 
 
+class SuppressionForm(forms.ModelForm):
+    """A new entry; one that was there may be over, or give way to it."""
+
+    def clean_address(self) -> str:
+        try:
+            return normalise(check_address(self.cleaned_data["address"].strip()))
+        except AddressError as error:
+            raise forms.ValidationError(str(error)) from None
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or self.cleaned_data
+        if not self.errors:
+            there = Suppression.objects.filter(address=given["address"], scope=given["scope"]).first()
+            if there is not None and not replaces(self.entry(), there, timezone.now()):
+                raise forms.ValidationError(_("This address is left out already: %(why)s."), params={"why": there})
+        return given
+
+    def entry(self, by: Any = None) -> Entry:
+        given = {name: self.cleaned_data[name] for name in ("address", "reason", "scope", "source", "expires_at")}
+        return Entry(**given, created_by=by)
+
+    def validate_constraints(self) -> None:
+        """Nothing: `clean` looked whether there is an entry that stays."""
+
+
 @admin.register(Suppression)
 class SuppressionAdmin(FastList):
+    form = SuppressionForm
     list_display = ["address", "scope", "reason", "created_at", "expires_at", "source"]
     list_filter = ["reason"]
     ordering = ["-id"]
@@ -21,6 +54,7 @@ class SuppressionAdmin(FastList):
     raw_id_fields = ["created_by"]
     fields = ["address", "scope", "reason", "source", "expires_at", "created_at", "created_by"]
     readonly_fields = ["created_at", "created_by"]
+    change_form_template = "admin/dbmail/suppression/change_form.html"
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return may_see_recipients(request.user) and super().has_module_permission(request)
@@ -29,12 +63,16 @@ class SuppressionAdmin(FastList):
         return may_see_recipients(request.user) and super().has_view_permission(request, obj)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return may_see_recipients(request.user) and super().has_change_permission(request, obj)
+        """An entry is lifted, with a reason, on the page of its address; nobody edits or deletes it without one."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"reason": Suppression.Reason.MANUAL, **super().get_changeform_initial_data(request)}
 
     def save_model(self, request: HttpRequest, obj: Suppression, form: Any, change: bool) -> None:
-        if not change:
-            obj.created_by = request.user
-        super().save_model(request, obj, form, change)
+        """A row that was there keeps its key, and who lifted it why."""
+        suppress_all([form.entry(by=request.user)])
+        obj.pk = Suppression.objects.get(address=form.cleaned_data["address"], scope=form.cleaned_data["scope"]).pk

@@ -5,7 +5,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..addresses import Mailbox, normalise, one_line, parse_mailbox
+from ..conf import check_category
 from ..exceptions import MailRefused
+from ..models.suppression import Suppression
 from ..unsubscribe.suppression import suppressed
 from . import headers as header_rules
 from . import return_path as return_paths
@@ -29,23 +31,32 @@ def send_mail(
     user: Any = None,
     *,
     transactional: bool = False,
+    category: str = "",
 ) -> int:
     """Send one mail now; 1, or 0 where nobody was left to send it to (or it failed silently).
 
     `message` with an `<html` tag goes out as HTML with a text part beside it. An address that comes twice, in
     whatever case, gets one copy. `return_path` is the envelope sender, DBMAIL["BOUNCES"] if not given; "<>" is
-    the null sender. `user` adds List-Unsubscribe headers for that user's address. Suppressed addresses are left
-    out, unless the mail is `transactional`: one that the person asked for or must have, such as a password reset.
+    the null sender. Suppressed addresses are left out, unless the mail is `transactional`: one that the person asked
+    for or must have, such as a password reset. `category` is one of DBMAIL["CATEGORIES"]: who left it, or all mail,
+    is left out. `user` adds List-Unsubscribe headers for that user's address; so does a category where the mail has
+    one recipient. They leave the category, or all mail where there is none.
 
-    Raises SenderNotAllowed, AddressError, HeaderNotAllowed before anything is sent; RelayUnavailable, MailRefused
-    or the backend's own exception where it could not be; with `fail_silently` these are logged instead.
+    Raises SenderNotAllowed, AddressError, HeaderNotAllowed, UnknownCategory before anything is sent;
+    RelayUnavailable, MailRefused or the backend's own exception where it could not be; with `fail_silently` these
+    are logged instead.
     """
-    to, hidden = _recipients(recipient_list, bcc or (), transactional)
+    check_category(category)
+    if category and transactional:
+        raise ValueError("A transactional mail goes out whatever people have left, so it has no category.")
+    scope = category or Suppression.ALL
+    to, hidden = _recipients(recipient_list, bcc or (), None if transactional else scope)
     sender = check_sender(from_email)
     headers = header_rules.check_special_headers(extra_headers or {})
     if not to and not hidden:
         return 0
-    own = header_rules.unsubscribe_headers(_address_of(user, to or hidden)) if user is not None else {}
+    leaving = _address_of(user, to or hidden) if user is not None or (category and len(to + hidden) == 1) else ""
+    own = header_rules.unsubscribe_headers(leaving, scope) if leaving else {}
     mail = Mail(
         subject=one_line(subject),
         body=message,
@@ -73,22 +84,22 @@ def _envelope_sender(given: str | None) -> str:
 
 
 def _recipients(
-    recipient_list: str | Iterable[str], bcc: Iterable[str], transactional: bool
+    recipient_list: str | Iterable[str], bcc: Iterable[str], scope: str | None
 ) -> tuple[tuple[Mailbox, ...], tuple[Mailbox, ...]]:
-    """The mailboxes for To and Bcc, each address once over both, suppressed ones left out."""
+    """The mailboxes for To and Bcc, each address once over both, without those that left mail of `scope` (if any)."""
     given = [recipient_list] if isinstance(recipient_list, str) else list(recipient_list)
     boxes: dict[str, tuple[Mailbox, bool]] = {}
     for text, is_hidden in [*((text, False) for text in given), *((text, True) for text in bcc)]:
         box = parse_mailbox(text)
         boxes.setdefault(normalise(box.address), (box, is_hidden))
-    left_out = {} if transactional else suppressed(boxes)
+    left_out = suppressed(boxes, scope) if scope else {}
     kept = [pair for address, pair in boxes.items() if address not in left_out]
     return tuple(box for box, is_hidden in kept if not is_hidden), tuple(box for box, is_hidden in kept if is_hidden)
 
 
 def _address_of(user: Any, to: tuple[Mailbox, ...]) -> str:
     """The address that an unsubscribe is for: the user's own if the mail goes there, else the first it goes to."""
-    own = getattr(user, user.get_email_field_name(), None) or ""
+    own = (getattr(user, user.get_email_field_name(), None) or "") if user is not None else ""
     return own if normalise(own) in {normalise(box.address) for box in to} else to[0].address
 
 

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+#: Why something is not known where nobody waited any longer.
+UNANSWERED = "no answer in time"
+
 
 class Encryption(StrEnum):
     """How we talk to the relay."""

@@ -9,6 +9,7 @@ from ..domains.errors import BadSpf, DnsUnavailable
 from ..domains.records import parents
 from . import probe
 from .facts import (
+    UNANSWERED,
     Answer,
     DkimKey,
     Dmarc,
@@ -17,12 +18,18 @@ from .facts import (
     Feedback,
     MxHost,
     PageFacts,
+    Probe,
+    Relay,
+    RelayFacts,
     Reverse,
     Sample,
     Setup,
     Spf,
 )
+from .patience import Patience
 from .spf_result import spf_result
+
+_ENDLESS = Patience()
 
 
 def gather(
@@ -33,9 +40,13 @@ def gather(
     sample: Sample | None = None,
     feedback: Feedback | None = None,
     network: bool = True,
+    patience: Patience = _ENDLESS,
 ) -> Facts:
-    """Everything that can be found out about `setup`; without `network` by DNS alone."""
-    relay = probe.relay(setup.relay) if setup.relay and network else None
+    """Everything that can be found out about `setup`; without `network` by DNS alone.
+
+    `dns` has a patience of its own.
+    """
+    relay = _relay(setup.relay, patience) if setup.relay and network else None
     senders = _senders(setup, dns)
     domains = tuple(_domain(domain, setup, dns, senders) for domain in setup.from_domains)
     name = setup.return_path.rpartition("@")[2]
@@ -48,10 +59,19 @@ def gather(
         reverse=tuple(_reverse(address, dns) for address in senders),
         relay=relay,
         page=page or (probe.page(setup.unsubscribe_url) if setup.unsubscribe_url and network else None),
-        probes=probe.return_path(setup, return_domain) if return_domain and network else (),
+        probes=_probes(setup, return_domain, patience) if return_domain and network else (),
         sample=sample,
         feedback=feedback,
     )
+
+
+def _relay(relay: Relay, patience: Patience) -> RelayFacts:
+    return patience.ask(lambda: probe.relay(relay), RelayFacts(relay, False, UNANSWERED))
+
+
+def _probes(setup: Setup, domain: DomainFacts, patience: Patience) -> tuple[Probe, ...]:
+    unanswered = tuple(Probe(address, domain.domain, text=UNANSWERED) for address in setup.incoming)
+    return patience.ask(lambda: probe.return_path(setup, domain), unanswered)
 
 
 def _senders(setup: Setup, dns: Dns) -> tuple[str, ...]:

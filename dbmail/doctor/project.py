@@ -2,8 +2,10 @@
 
 import secrets
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import timedelta
 from email import message_from_bytes
+from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
@@ -16,18 +18,24 @@ from ..delivery.headers import unsubscribe_headers
 from ..delivery.message import Mail
 from ..domains.check import Dns
 from ..exceptions import DbmailError
-from ..models import MailEvent, Suppression, TextOfEmail
+from ..models import DoctorReport, MailEvent, Suppression, TextOfEmail
 from ..unsubscribe import tokens
 from . import probe
 from .examine import examine
-from .facts import Encryption, Feedback, PageFacts, Relay, Sample, Setup
+from .facts import UNANSWERED, Encryption, Feedback, PageFacts, Relay, Sample, Setup
 from .finding import Finding, Level
 from .gather import gather
+from .patience import Patience
 
 _RECENT = timedelta(days=30)
+#: How the scope of a trial begins; no category or list is named so.
+_TRIAL = "doctor/"
+_LEFT_OVER = timedelta(hours=1)
 
 
-def examine_project(resolvers: Iterable[str] = (), *, network: bool = True) -> list[Finding]:
+def examine_project(
+    resolvers: Iterable[str] = (), *, network: bool = True, patience: Patience | None = None
+) -> list[Finding]:
     """All findings about this project; `resolvers` as for `domains.check.Dns`. Writes nothing that stays.
 
     With `network` the relay and the MX are asked, and the unsubscribe page is tried with an address of its own.
@@ -40,9 +48,17 @@ def examine_project(resolvers: Iterable[str] = (), *, network: bool = True) -> l
         sample = _sample()
     except DbmailError as error:
         findings.append(Finding(Level.FAILURE, "sample mail", "settings", str(error), "Correct the setting."))
-    page = _page() if network else None
-    facts = gather(setup, Dns(resolvers), page=page, sample=sample, feedback=_feedback(), network=network)
+    patience = patience or Patience()
+    page = _page(patience) if network else None
+    dns, feedback = Dns(resolvers, until=patience.until), _feedback()
+    facts = gather(setup, dns, page=page, sample=sample, feedback=feedback, network=network, patience=patience)
     return [*findings, *examine(facts)]
+
+
+def keep(findings: Iterable[Finding], by: Any = None) -> DoctorReport:
+    """Have the admin's page show `findings` as what was found now, by the user `by`."""
+    values = {"at": timezone.now(), "by": by, "findings": [asdict(finding) for finding in findings]}
+    return DoctorReport.objects.update_or_create(pk=1, defaults=values)[0]
 
 
 def project_setup() -> Setup:
@@ -84,19 +100,22 @@ def _sample() -> Sample:
     return Sample(unfolded, sender.domain)
 
 
-def _page() -> PageFacts | None:
+def _page(patience: Patience) -> PageFacts | None:
     """Try the page as a provider does, for an address and a scope that nobody else has, and take it out again."""
     if not site_url():
         return None
-    address, scope = f"doctor@{domain_of(return_path.plain())}", f"doctor-{secrets.token_hex(8)}"
+    address, scope = f"doctor@{domain_of(return_path.plain())}", f"{_TRIAL}{secrets.token_hex(8)}"
     entries = Suppression.objects.filter(scope=scope)
+    # What a trial left behind whose answer came too late for it.
+    old = Suppression.objects.filter(address=address, scope__startswith=_TRIAL)
+    old.filter(created_at__lt=timezone.now() - _LEFT_OVER).delete()
     try:
         url = site_url() + tokens.path(tokens.make(address, scope))
-        get, error = probe.status(url)
+        get, error = patience.ask(lambda: probe.status(url), (0, UNANSWERED))
         if error:
             return PageFacts(url, error=error)
         after_get = entries.exists()
-        post, error = probe.status(url, b"List-Unsubscribe=One-Click")
+        post, error = patience.ask(lambda: probe.status(url, b"List-Unsubscribe=One-Click"), (0, UNANSWERED))
         return PageFacts(url, get, post, error, after_get, entries.exists())
     except DbmailError as error:
         return PageFacts(site_url(), error=str(error))

@@ -1,5 +1,6 @@
 """What DNS says: through resolvers that are named, else from the name servers of each zone themselves."""
 
+import math
 import time
 from collections.abc import Callable, Iterable
 
@@ -20,18 +21,19 @@ class Dns:
 
     Without any, third parties' records come from the system's resolver, and records that were just posted
     from every name server of their zone: a resolver would go on saying "no such name" for as long as the
-    zone's negative TTL (RFC 2308).
+    zone's negative TTL (RFC 2308). After `until`, by time.monotonic(), `ask` and `resolve` raise at once.
     """
 
-    def __init__(self, resolvers: Iterable[str] = (), *, direct_port: int = 53) -> None:
+    def __init__(self, resolvers: Iterable[str] = (), *, direct_port: int = 53, until: float = math.inf) -> None:
         self._direct_port = direct_port
+        self._until = until
         self._direct: dict[str, list[dns.resolver.Resolver]] = {}
         self._named = [_resolver(*_address(text)) for text in resolvers]
         self._system = self._named[0] if self._named else _system_resolver()
 
     def ask(self, name: str, record_type: str) -> list[Record]:
         """The records of that very name; [] where there are none, or an alias instead. Raises DnsUnavailable."""
-        return _ask(self._system, name, record_type)
+        return _ask(self._system, name, record_type, within=self._until - time.monotonic())
 
     def txt(self, name: str) -> list[str]:
         """The texts at a name, or at the name that it is an alias of."""
@@ -39,7 +41,7 @@ class Dns:
 
     def resolve(self, name: str, record_type: str) -> list[Record]:
         """What a receiver of mail gets: the records of a name, or of the name that it is an alias of."""
-        return _ask(self._system, name, record_type, follow=True)
+        return _ask(self._system, name, record_type, within=self._until - time.monotonic(), follow=True)
 
     def zone_of(self, name: str) -> str:
         """The zone that a name lies in: the nearest one above it with an SOA record. Raises DnsUnavailable."""
@@ -109,10 +111,12 @@ def _compare(resolver: dns.resolver.Resolver, wanted: Record) -> str:
     return f"{resolver.nameservers[0]} answers {shown}"
 
 
-def _ask(resolver: dns.resolver.Resolver, name: str, record_type: str, *, follow: bool = False) -> list[Record]:
+def _ask(
+    resolver: dns.resolver.Resolver, name: str, record_type: str, *, within: float = TIMEOUT, follow: bool = False
+) -> list[Record]:
     """`follow` takes what an alias points to for the name's own: receivers do, zones do not."""
     try:
-        answer = resolver.resolve(name + ".", record_type, raise_on_no_answer=False, lifetime=TIMEOUT)
+        answer = resolver.resolve(name + ".", record_type, raise_on_no_answer=False, lifetime=min(within, TIMEOUT))
     except dns.resolver.NXDOMAIN:
         return []
     except dns.resolver.YXDOMAIN as error:

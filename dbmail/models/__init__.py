@@ -5,6 +5,7 @@ from ..delivery.send import send_mail
 from ..outbox.expire import expire_unsent_emails
 from ..rendering.context import ActionHandler
 from .broadcast import MessageRequest, MessageVars
+from .doctor import DoctorReport
 from .email import Attempt, EmailRequest, TextOfEmail
 from .events import MailEvent
 from .filters import PersistentQueryFilter
@@ -18,6 +19,7 @@ __all__ = [
     "ActionHandler",
     "Attempt",
     "CustomSMTPBackend",
+    "DoctorReport",
     "EmailList",
     "EmailRequest",
     "Forward",

@@ -176,6 +176,7 @@ class MessageRequest(models.Model):
         from ..outbox.validate import request_errors
 
         errors = request_errors(self)
+        errors.pop("category", None)  # the field's own choices say so
         if errors:
             raise ValidationError(errors)
 

@@ -91,7 +91,7 @@ class TextOfEmail(models.Model):
         blank=True,
         default="",
         editable=False,
-        help_text="The category or list that suppression is asked for, at the last moment; see unsubscribe/scope.py.",
+        help_text="The category or list whose suppressions are asked for, at the last moment.",
     )
     subject = models.TextField(blank=True)
     msgtext = models.TextField("body", blank=True, help_text="Plain text or HTML; cleared by a purge.")

@@ -32,6 +32,11 @@ class Suppression(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["address", "scope"], name="dbmail_suppression_unique")]
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it ended by itself, or was lifted."""
+        return self.expires_at is not None and self.expires_at <= timezone.now()
+
     def __str__(self) -> str:
         return f"{self.address} ({self.scope}: {self.reason})"
 

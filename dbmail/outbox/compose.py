@@ -29,7 +29,7 @@ class Composer:
             return self._forwarded(row, to)
         headers = self._special_headers(row.messagerequest_id)
         scope = row.scope or Suppression.ALL
-        own = header_rules.unsubscribe_headers(to.address, scope) if row.user_id is not None else {}
+        own = header_rules.unsubscribe_headers(to.address, scope) if row.user_id is not None or row.scope else {}
         if not own.keys().isdisjoint(headers):
             headers = {name: value for name, value in headers.items() if name not in own}
         return Mail(

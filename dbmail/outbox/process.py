@@ -13,7 +13,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from ..addresses import Mailbox, format_mailbox, normalise
-from ..conf import config
+from ..conf import check_category, config
 from ..exceptions import DbmailError, RenderFailed
 from ..models import EmailRequest, MessageRequest, TextOfEmail
 from ..models.email import copy_key, new_message_id
@@ -126,6 +126,7 @@ class _Processing:
     def __init__(self, request: MessageRequest, worker: str) -> None:
         self.request, self.worker = request, worker
         self.sender = str(author(request).sender)
+        check_category(request.category)  # a name that was never declared is one that nobody could leave
         self.scope = request.category or Suppression.ALL
         request_headers(request)  # raises for what would spoil every mail
         self.users: QuerySet[Any] = request.recipients.getList(get_user_model()).order_by("pk")

@@ -8,6 +8,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
+from ..conf import check_category
 from ..exceptions import DbmailError
 from ..models import MessageRequest, MessageVars
 from ..recipients.sendto import send_to_function
@@ -35,6 +36,7 @@ def request_errors(request: MessageRequest) -> Errors:
         errors["subject"] = [ValidationError("Write a subject.", code="required")]
     if re.search(r"[\r\n]", (request.subject or "").strip()):
         errors["subject"] = [ValidationError("A subject is one line.", code="invalid")]
+    check("category", lambda: check_category(request.category))
     check("sendto_fn_name", lambda: send_to_function(request.sendto_fn_name))
     for field in ("processed_by", "created_at"):
         moment = getattr(request, field)

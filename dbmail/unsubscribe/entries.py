@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 _CHUNK = 500
 #: Times that a chunk is tried again after another process entered one of its addresses in between.
 _TRIES = 5
+#: How the line begins that says who lifted an entry, and why; it outlasts the next entry for the address.
+LIFTED = "Lifted "
 _FIELDS = ("reason", "source", "created_at", "expires_at", "created_by")
 
 
@@ -102,8 +104,10 @@ def _write(entries: list[Entry]) -> list[Suppression]:
             address, scope = entry.key
             new.append(Suppression(address=address, scope=scope, **entry.values()))
         elif replaces(entry, row, timezone.now()):
+            lifted = "".join(f"\n{line}" for line in row.source.splitlines() if line.startswith(LIFTED))
             for name, value in entry.values().items():
                 setattr(row, name, value)
+            row.source = f"{row.source}{lifted[-1000:]}".strip()
             changed.append(row)
     Suppression.objects.bulk_create(new)
     Suppression.objects.bulk_update(changed, _FIELDS)

@@ -13,7 +13,7 @@ from ..addresses import normalise
 from ..conf import config, load
 from ..models.email import TextOfEmail
 from ..models.suppression import Suppression
-from .entries import Entry, suppress_many
+from .entries import LIFTED, Entry, suppress_many
 
 log = logging.getLogger(__name__)
 Reason = Suppression.Reason
@@ -35,7 +35,7 @@ def suppressed(addresses: Iterable[str], scope: str = Suppression.ALL) -> dict[s
 
 def stopped(mails: Sequence[TextOfEmail]) -> dict[int, str]:
     """Those of `mails` that may not go out, by key, with the reason. One query."""
-    asked = {mail.address for mail in mails if mail.messagerequest_id or mail.forward_id}
+    asked = {mail.address for mail in mails if mail.messagerequest_id or mail.forward_id or mail.scope}
     if not asked:
         return {}
     entries: dict[str, list[tuple[str, str]]] = {}
@@ -52,11 +52,12 @@ def _stops(mail: TextOfEmail, entries: Iterable[tuple[str, str]]) -> str:
     |-|-|
     | of a broadcast, or a copy for a list | an entry for all mail, or for its category or list |
     | a copy for an alias | a bounce, or an administrator: who left our mailings still gets personal mail |
-    | neither: queued by the project | nothing: the project knows why it must go |
+    | neither: queued by the project with a category as its scope | an entry for all mail, or for that category |
+    | the same without one | nothing: the project knows why it must go |
     """
     for scope, reason in entries:
         is_personal = mail.forward_id is not None and not mail.scope
-        is_ours = mail.messagerequest_id is not None or mail.forward_id is not None
+        is_ours = mail.messagerequest_id is not None or mail.forward_id is not None or bool(mail.scope)
         if is_ours and scope in (Suppression.ALL, mail.scope) and (not is_personal or reason in _ALSO_PERSONAL):
             return reason
     return ""
@@ -105,7 +106,7 @@ def lift(
     log.info("Suppression %s lifted", row.pk)
     if because:
         row.expires_at = timezone.now()
-        note = f"Lifted {row.expires_at:%Y-%m-%d}{f' by {by}' if by else ''}: {because}"
+        note = f"{LIFTED}{row.expires_at:%Y-%m-%d}{f' by {by}' if by else ''}: {' '.join(because.split())}"
         row.source = f"{row.source[:1000]}\n{note[:900]}".strip()
         row.save(update_fields=["expires_at", "source"])
     else:

@@ -300,6 +300,22 @@ def test_a_category_is_kept_and_those_who_left_it_are_left_out(admin_client, dra
     assert admin_client.post(url("survey", draft), fields(draft, category="")).json()["suppressed"] == []
 
 
+def test_a_category_that_is_gone_is_shown_kept_and_not_sent(admin_client, draft, settings):
+    MessageRequest.objects.filter(pk=draft.pk).update(category="news")
+    for categories in ({}, {"courses": "New courses"}):
+        settings.DBMAIL = {**settings.DBMAIL, "CATEGORIES": categories}
+        draft.refresh_from_db()
+        assert b'<option value="news" selected>' in admin_client.get(url("change", draft)).content
+        saved = admin_client.post(url("save", draft), fields(draft, category="news")).json()
+        assert "news" in saved["errors"]["category"][0]
+        assert MessageRequest.objects.get(pk=draft.pk).category == "news"  # not silently to all who left it
+        found = admin_client.post(url("preview", draft), fields(draft, category="news")).json()["findings"]
+        assert [f["level"] for f in found if f["field"] == "category" and "CATEGORIES" in f["message"]] == ["error"]
+        assert confirm(admin_client, draft).status_code == 200
+        assert MessageRequest.objects.get(pk=draft.pk).state == "draft"
+    assert admin_client.post(url("save", draft), fields(draft, category="courses")).json()["errors"] == {}
+
+
 def test_an_audience_is_kept_under_a_name(admin_client, draft):
     assert "done" in admin_client.post(url("name", draft), {"name": " All  families "}).json()
     draft.recipients.refresh_from_db()

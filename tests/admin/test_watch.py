@@ -6,6 +6,7 @@ import io
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.core.management import call_command
 from django.urls import reverse
 from django.utils import timezone
@@ -13,6 +14,7 @@ from django.utils import timezone
 from dbmail.models import MailEvent, MessageRequest, Suppression, TextOfEmail
 from dbmail.outbox import control
 from dbmail.outbox.failures import failure_groups, reason_of
+from dbmail.unsubscribe.suppression import lift
 
 from ..builders import a_request, a_user
 
@@ -161,9 +163,71 @@ def test_the_page_of_an_address_shows_reports_and_lifts_suppressions(admin_clien
     MailEvent.objects.create(address="bob@example.org", event_type="bounced", description="mailbox gone", source="dsn")
     page = ask(admin_client, "bob@example.org").content
     assert b"no such user" in page and b"mailbox gone" in page
-    admin_client.post(reverse("admin:dbmail_textofemail_address"), {"suppression": row.pk})
+    again = {"suppression": row.pk, "because": "They cleared\ntheir mailbox"}
+    admin_client.post(reverse("admin:dbmail_textofemail_address"), again)
+    row.refresh_from_db()
+    assert row.is_over and "by admin: They cleared their mailbox" in row.source
+    assert "They cleared their mailbox" in LogEntry.objects.get(object_id=str(row.pk)).get_change_message()
+    page = ask(admin_client, "bob@example.org").content
+    assert b"They cleared their mailbox" in page and b'name="because"' not in page
+    admin_client.post(reverse("admin:dbmail_textofemail_address"), again)  # a second press
+    assert LogEntry.objects.filter(object_id=str(row.pk)).count() == 1
+
+
+@pytest.mark.parametrize("because", [{}, {"because": ""}, {"because": " \n "}])
+def test_a_suppression_is_not_lifted_without_a_reason(admin_client, because):
+    row = Suppression.objects.create(address="bob@example.org", reason="complained")
+    page = admin_client.post(reverse("admin:dbmail_textofemail_address"), {"suppression": row.pk, **because})
+    assert b"Say why" in page.content and b"bob@example.org" in page.content
+    row.refresh_from_db()
+    assert not row.is_over and not LogEntry.objects.exists()
+
+
+def test_nobody_edits_or_deletes_an_entry_past_the_reason(admin_client):
+    row = Suppression.objects.create(address="bob@example.org", reason="complained")
+    page = reverse("admin:dbmail_suppression_change", args=[row.pk])
+    assert b"address/?q=bob%40example.org" in admin_client.get(page).content
+    later = {"address": "other@example.org", "scope": "all", "reason": "manual", "expires_at_0": "2020-01-01"}
+    assert admin_client.post(page, later).status_code == 403
+    assert (
+        admin_client.post(reverse("admin:dbmail_suppression_delete", args=[row.pk]), {"post": "yes"}).status_code
+        == 403
+    )
+    row.refresh_from_db()
+    assert (row.address, row.is_over) == ("bob@example.org", False)
+
+
+def add_suppression(client, **changes):
+    given = {"address": "Bob@Example.org", "scope": "all", "reason": "manual", "source": "", **changes}
+    return client.post(reverse("admin:dbmail_suppression_add"), given)
+
+
+def test_an_address_is_left_out_by_hand_again_after_it_was_lifted(admin_client, admin_user):
+    assert add_suppression(admin_client).status_code == 302
+    row = Suppression.objects.get()
+    assert (row.address, row.created_by) == ("bob@example.org", admin_user)
+    assert b"left out already" in add_suppression(admin_client).content
+    lift("bob@example.org", by="joe", because="He asked")
+    assert add_suppression(admin_client, source="He asked again").status_code == 302
+    again = Suppression.objects.get()
+    assert again.pk == row.pk and not again.is_over
+    assert again.source.startswith("He asked again\nLifted ") and "by joe: He asked" in again.source
+
+
+def test_what_is_no_address_is_not_left_out(admin_client):
+    assert add_suppression(admin_client, address="nobody").status_code == 200
     assert not Suppression.objects.exists()
-    assert "Lifted." in LogEntry.objects.get(object_id=str(row.pk)).get_change_message()
+
+
+def test_who_may_only_look_lifts_nothing(client, sent):
+    model = get_user_model()
+    clerk = model.objects.create(**{model.USERNAME_FIELD: "clerk"}, is_staff=True)
+    clerk.user_permissions.add(Permission.objects.get(codename="view_recipients"))
+    client.force_login(clerk)
+    row = Suppression.objects.create(address="bob@example.org", reason="complained")
+    assert b'name="because"' not in ask(client, "bob@example.org").content
+    page = client.post(reverse("admin:dbmail_textofemail_address"), {"suppression": row.pk, "because": "x"})
+    assert page.status_code == 403 and not Suppression.objects.get().is_over
 
 
 @pytest.mark.parametrize("text", ["", "nobody", "a\0b@example.org", "<script>@x", "@", "x" * 500 + "@example.org"])

@@ -19,9 +19,6 @@ from dbmail.models import send_mail
 
 from ..builders import a_mail as a_row
 from ..builders import a_user
-from ..doctor.conftest import serve
-
-__all__ = ["serve"]
 
 PRIVATE = rsa.generate_private_key(65537, 2048)
 PEM = PRIVATE.private_bytes(

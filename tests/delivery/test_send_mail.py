@@ -4,8 +4,16 @@ import inspect
 
 import pytest
 
-from dbmail.exceptions import AddressError, HeaderNotAllowed, MailRefused, RelayUnavailable, SenderNotAllowed
+from dbmail.exceptions import (
+    AddressError,
+    HeaderNotAllowed,
+    MailRefused,
+    RelayUnavailable,
+    SenderNotAllowed,
+    UnknownCategory,
+)
 from dbmail.models import Suppression, send_mail
+from dbmail.unsubscribe import tokens
 
 from ..builders import a_user
 
@@ -118,6 +126,45 @@ def test_suppressed_addresses_are_left_out_unless_the_mail_is_transactional(rela
     assert send(["ann@example.org", "bob@example.org"]) == 1
     assert relay.recipients() == ["bob@example.org"]
     assert send("ann@example.org", transactional=True) == 1
+
+
+@pytest.fixture
+def categories(settings):
+    settings.DBMAIL = {**settings.DBMAIL, "CATEGORIES": {"news": "Monthly news", "courses": "New courses"}}
+
+
+def left(message):
+    """The address and scope that the List-Unsubscribe of a mail leaves."""
+    return tokens.read(message["List-Unsubscribe"].split("/unsubscribe/")[1].split("/")[0])
+
+
+def test_who_left_a_category_or_all_mail_gets_none_of_it(relay, categories):
+    Suppression.objects.create(address="ann@example.org", scope="news", reason=Suppression.Reason.UNSUBSCRIBED)
+    Suppression.objects.create(address="bob@example.org", reason=Suppression.Reason.UNSUBSCRIBED)
+    assert send(["Ann@example.org", "bob@example.org", "cleo@example.org"], category="news") == 1
+    assert relay.recipients() == ["cleo@example.org"]
+    assert send("ann@example.org", category="courses") == 1
+    assert send("ann@example.org") == 1
+
+
+def test_a_mail_of_a_category_is_left_by_category_and_another_as_before(relay, categories):
+    send(category="news")
+    send(["bob@example.org", "eve@example.org"], category="news", user=a_user("bob"))
+    send(["bob@example.org", "eve@example.org"], category="news")  # one link cannot be for both
+    send(user=a_user("ann"))
+    messages = [received.message for received in relay.messages]
+    assert left(messages[0]) == ("ann@example.org", "news") and messages[0]["List-Unsubscribe-Post"]
+    assert left(messages[1]) == ("bob@example.org", "news")
+    assert "List-Unsubscribe" not in messages[2]
+    assert left(messages[3]) == ("ann@example.org", "all")
+
+
+def test_a_category_is_one_that_the_project_declares_and_no_transactional_mail_has_one(relay, categories):
+    with pytest.raises(UnknownCategory, match=r"'nwes'.*Known: news, courses"):
+        send(category="nwes")
+    with pytest.raises(ValueError, match="transactional"):
+        send(category="news", transactional=True)
+    assert relay.connections == 0
 
 
 def test_what_the_relay_says_is_raised_or_logged(relay):

@@ -6,7 +6,7 @@ from dbmail.domains.check import Dns
 from dbmail.domains.errors import DnsUnavailable, NotConfigured
 from dbmail.domains.records import Record
 
-from .knot import DnsServer
+from ..knot import DnsServer
 
 CNAME = Record("em.example.org", "CNAME", "u7.wl.sendgrid.net")
 SPF = Record("example.org", "TXT", "v=spf1 mx ~all")

@@ -21,8 +21,8 @@ from dbmail.domains.errors import (
 from dbmail.domains.records import Change, Record
 from dbmail.domains.route53 import Route53
 
+from ..knot import DnsServer
 from .conftest import SCRIPT
-from .knot import DnsServer
 from .services import SendGridService
 
 

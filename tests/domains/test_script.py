@@ -4,8 +4,8 @@ import pytest
 
 from dbmail.domains.records import Record
 
+from ..knot import DnsServer
 from .conftest import Run
-from .knot import DnsServer
 from .services import GandiService, SendGridService
 
 RETURN_PATH = Record("em101.example.org", "CNAME", "u7.wl.sendgrid.net.")

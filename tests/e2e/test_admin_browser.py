@@ -256,6 +256,23 @@ def test_everything_can_be_done_by_keyboard(person):
     person.expect("#save-state", "Saved.")
 
 
+def test_the_doctor_looks_and_its_records_are_copied(person, site, serve):
+    page = person.page
+    dns = serve({"example.org": []})
+    site.run("dbmail_doctor", "--dns-only", "--keep", "--resolver", dns.address, expect=2)
+    person.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    person.go("/admin/")
+    page.click("text=Doctor")
+    person.expect("#content-main", "There is no DMARC policy.")
+    page.click("[aria-label='Copy the value for _dmarc.example.org']")
+    person.expect("#doctor-copied", "Copied.")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == '"v=DMARC1; p=none; rua=mailto:bounces@example.org"'
+    page.click("text=Look again")
+    page.wait_for_selector("text=admin · History", timeout=30_000)  # the sign that somebody looked here
+    person.expect("#content-main", "This site and its mail server")
+
+
 SCREENS = [
     "messagerequest/",
     "messagerequest/add/",
@@ -263,13 +280,15 @@ SCREENS = [
     "messagerequest/1/confirm/",
     "messagerequest/2/change/",
     "textofemail/",
-    "textofemail/address/?q=student1@students.example",
+    "textofemail/address/?q=student7@students.example",
     "suppression/",
+    "suppression/1/change/",
+    "doctorreport/",
 ]
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (1400, "dark"), (390, "light"), (390, "dark")])
-def test_every_screen_is_accessible_and_fits(browser, server, site, smtp_server, width, scheme):
+def test_every_screen_is_accessible_and_fits(browser, server, site, smtp_server, serve, width, scheme):
     site.python(
         "from django.contrib.auth import get_user_model\nfrom django.db.models import Q\n"
         "U = get_user_model()\n"
@@ -281,6 +300,8 @@ def test_every_screen_is_accessible_and_fits(browser, server, site, smtp_server,
     )
     smtp_server.reply("RCPT", "student7@", "550 5.1.1 no such user")
     site.run("dbmail_cron")
+    dns = serve({"example.org": ["@ MX 10 mx", "mx A 127.0.0.1", '_dmarc TXT "v=DMARC1; p=none"']})
+    site.run("dbmail_doctor", "--dns-only", "--keep", "--resolver", dns.address, expect=2)
     someone = Person(browser, server, viewport={"width": width, "height": 900}, color_scheme=scheme)
     someone.log_in()
     found = []

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from dbmail.cronmail import process_messages, run_pass, send_email_requests
 from dbmail.models import Forward, IncomingMessage, MessageRequest, Suppression, TextOfEmail
+from dbmail.unsubscribe import tokens
 from dbmail.unsubscribe.entries import Entry, replaces, suppress_many
 from dbmail.unsubscribe.suppression import lift, stopped, suppress, suppressed
 
@@ -69,8 +70,10 @@ def test_an_administrator_says_why_and_it_is_kept():
     source = Suppression.objects.get().source
     assert "550 no such user" in source and "by joe: The mailbox works again" in source
     assert not lift(ANN, because="again")
-    suppress(ANN, Reason.BOUNCED)
+    suppress(ANN, Reason.COMPLAINED, source="A report")
     assert suppressed([ANN])
+    source = Suppression.objects.get().source
+    assert source.startswith("A report\nLifted ") and "by joe: The mailbox works again" in source
 
 
 def test_many_are_entered_in_few_queries_each_once():
@@ -112,7 +115,8 @@ def test_each_kind_of_mail_asks_for_its_own_scope():
     assert left_out() == {mail.pk for mail in mails} - {own.pk}
 
 
-def test_an_unsubscribe_between_processing_and_sending_is_honoured(relay):
+def test_an_unsubscribe_between_processing_and_sending_is_honoured(relay, settings):
+    settings.DBMAIL = {**settings.DBMAIL, "CATEGORIES": {"news": "Monthly news"}}
     for name in ("ann", "bob"):
         User.objects.create(username=name, email=f"{name}@example.org")
     news, other = a_request(category="news", subject="News"), a_request(subject="Other")
@@ -134,6 +138,28 @@ def test_the_link_in_a_mail_of_a_category_leaves_that_category_only(relay, clien
     url = relay.messages[0].message["List-Unsubscribe"].split(">")[0].strip("<")
     client.post(url.removeprefix("https://example.org"), {"List-Unsubscribe": "One-Click"})
     assert list(Suppression.objects.values_list("address", "scope")) == [(ANN, "news")]
+
+
+def test_a_category_that_the_project_does_not_declare_fails_its_broadcast(relay):
+    User.objects.create(username="ann", email=ANN)
+    request = a_request(category="nwes")
+    run_pass()
+    request.refresh_from_db()
+    assert request.state == "failed" and "no category 'nwes'" in request.state_reason
+    assert ANN not in relay.recipients()
+
+
+def test_a_mail_that_the_project_queues_itself_may_name_a_category(relay):
+    named, other = a_mail(scope="news"), a_mail("ann@example.org", subject="Your receipt")
+    suppress(ANN, Reason.UNSUBSCRIBED, scope="news")
+    send_email_requests()
+    named.refresh_from_db()
+    assert (named.state, [m.message["Subject"] for m in relay.messages]) == ("suppressed", [other.subject])
+    lift(ANN, scope="news")
+    a_mail(scope="news")
+    send_email_requests()
+    token = relay.messages[-1].message["List-Unsubscribe"].split("/unsubscribe/")[1].split("/")[0]
+    assert tokens.read(token) == (ANN, "news")
 
 
 @pytest.mark.django_db(transaction=True)

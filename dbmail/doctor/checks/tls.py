@@ -1,6 +1,6 @@
 """The way to the relay: encrypted, by a version that is still good, with a certificate that can be trusted."""
 
-from ..facts import Encryption, RelayFacts
+from ..facts import UNANSWERED, Encryption, RelayFacts
 from ..finding import Finding, Level
 
 NAME = "relay TLS"
@@ -10,6 +10,9 @@ _OLD = ("SSLv3", "TLSv1", "TLSv1.1")
 def check(relay: RelayFacts) -> list[Finding]:
     about = f"{relay.relay.host}:{relay.relay.port}"
     wanted = relay.relay.encryption
+    if relay.error == UNANSWERED:
+        title = "The relay did not answer in time."
+        return [Finding(Level.WARNING, NAME, about, title, "Ask by manage.py dbmail_doctor, which waits longer.")]
     if relay.error:
         advice = "Look at host, port and TLS in the mail settings, and at the firewall."
         return [Finding(Level.FAILURE, NAME, about, f"The relay cannot be used: {relay.error}", advice)]

@@ -1,6 +1,6 @@
 """The unsubscribe page answers a mailbox provider's POST: no cookies, no login, no redirect, HTTPS (RFC 8058)."""
 
-from ..facts import PageFacts
+from ..facts import UNANSWERED, PageFacts
 from ..finding import Finding, Level
 
 NAME = "unsubscribe page"
@@ -17,6 +17,9 @@ def check(page: PageFacts | None) -> list[Finding]:
     def finding(level: Level, title: str, advice: str = "") -> Finding:
         return Finding(level, NAME, about, title, advice, source=_SOURCE)
 
+    if page.error == UNANSWERED:
+        advice = "Ask by manage.py dbmail_doctor --keep: a site with one worker cannot answer while it asks itself."
+        return [finding(Level.WARNING, "It did not answer in time.", advice)]
     if page.error:
         return [finding(Level.FAILURE, f"It cannot be reached: {page.error}", "It must be reachable from everywhere.")]
     findings = []

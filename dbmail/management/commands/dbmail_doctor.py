@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from ...doctor.finding import worst
-from ...doctor.project import examine_project
+from ...doctor.project import examine_project, keep
 from ...doctor.report import as_json, as_text
 from ...domains.errors import DomainsError
 from ...exceptions import SettingError
@@ -25,6 +25,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="For a program.")
         parser.add_argument("--dns-only", action="store_true", help="Ask DNS alone: no relay, no MX, no page.")
+        parser.add_argument("--keep", action="store_true", help="Have the admin's page show the result.")
         parser.add_argument(
             "--resolver", action="append", default=[], help="A DNS server to ask: 192.0.2.53[:5353]. May be repeated."
         )
@@ -35,6 +36,8 @@ class Command(BaseCommand):
         except (SettingError, DomainsError) as error:
             self.stderr.write(str(error))
             raise SystemExit(EX_CONFIG) from error
+        if options["keep"]:
+            keep(findings)
         self.stdout.write(as_json(findings) if options["json"] else as_text(findings))
         code = worst(findings).exit_code
         if code:

@@ -20,7 +20,6 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "view_recipients",
         "view_suppression",
         "add_suppression",
-        "change_suppression",
         "delete_suppression",
     ),
     "Mail: moderators": ("moderate_incomingmessage",),
@@ -32,6 +31,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
         ),
         "view_incomingmessage",
         "view_recipients",
+        "view_doctorreport",
+        "run_doctor",
     ),
 }
 
