@@ -1,7 +1,5 @@
 """Mail that came in: the log of it, what waits for a moderator, and what other servers reported."""
 
-import email
-import email.policy
 from typing import Any
 
 from django.contrib import admin, messages
@@ -17,8 +15,8 @@ from django.views.decorators.http import require_POST
 
 from ..exceptions import DbmailError
 from ..incoming.moderation import approve, reject
+from ..incoming.reading import legible
 from ..models import IncomingMessage, MailEvent
-from ..rendering.text import text_from_html
 from .paging import FastList, StateFilter
 from .permissions import ReadOnly, RecipientsOnly, may_moderate, may_see_recipients
 
@@ -71,7 +69,13 @@ class IncomingMessageAdmin(ReadOnly, FastList):
 
     @admin.display(description=gettext_lazy("text"))
     def text(self, message: IncomingMessage) -> str:
-        return format_html('<pre class="dbmail-text">{}</pre>', readable(bytes(message.raw))[:_SHOWN])
+        return format_html('<pre class="dbmail-text">{}</pre>', self._words(message))
+
+    def _words(self, message: IncomingMessage) -> str:
+        if not message.raw:
+            return _("(The message itself has been purged.)")
+        words = legible(bytes(message.raw))
+        return words if len(words) <= _SHOWN else f"{words[:_SHOWN]} …"
 
     def get_urls(self) -> list[URLPattern]:
         decide = self.admin_site.admin_view(require_POST(self.decide))
@@ -105,18 +109,6 @@ class IncomingMessageAdmin(ReadOnly, FastList):
             self.log_change(request, message, said)
             messages.success(request, said)
         return redirect("admin:dbmail_incomingmessage_changelist")
-
-
-def readable(raw: bytes) -> str:
-    """The text of a message, for a person who decides about it. Never raises."""
-    if not raw:
-        return _("(The message itself has been purged.)")
-    try:
-        body = email.message_from_bytes(raw, policy=email.policy.default).get_body(("plain", "html"))
-        content = str(body.get_content()) if body else ""
-        return text_from_html(content) if body and body.get_content_subtype() == "html" else content
-    except Exception:  # Python's parser fails in many ways on what is no valid message; its bytes can be read
-        return raw.decode("utf-8", "replace")
 
 
 @admin.register(MailEvent)

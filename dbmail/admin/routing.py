@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -15,6 +15,7 @@ from ..addresses import domain_of
 from ..conf import config
 from ..incoming.facts import Envelope
 from ..incoming.route import Plan, make_plan
+from ..incoming.rows import unreachable
 from ..models import EmailList, PlainRedirect
 from .paging import FastList
 from .permissions import may_see_recipients
@@ -30,6 +31,16 @@ class EmailListAdmin(admin.ModelAdmin):
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.tester)
         return [path("tester/", view, name="dbmail_emaillist_tester"), *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        if request.method == "GET" and self.has_view_permission(request):
+            rows = list(EmailList.objects.all())
+            for key, why in unreachable(rows).items():
+                row = next(row for row in rows if row.pk == key)
+                messages.warning(
+                    request, _("Rule %(seq)s never has an effect: %(why)s") % {"seq": row.seq, "why": why}
+                )
+        return super().changelist_view(request, extra_context)
 
     def tester(self, request: HttpRequest) -> HttpResponse:
         """Where would mail to an address go? Nothing is sent or stored."""

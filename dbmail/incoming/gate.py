@@ -31,6 +31,7 @@ from .store import KEPT_OF_TOO_LARGE, store
 logger = logging.getLogger(__name__)
 
 _MAX_LOCAL_PART = 64  # octets, RFC 5321, 4.5.3.1.1
+_MAX_ADDRESS = 320
 _STATES = {
     Verdict.SEND: IncomingMessage.State.HANDLED,
     Verdict.TAKE: IncomingMessage.State.HANDLED,
@@ -146,9 +147,10 @@ def _no_address(envelope: Envelope) -> Decision | None:
     try:
         octets = len(envelope.local_part.encode("utf-8"))
         text.encode("utf-8")
+        fits = len(envelope.recipient) <= _MAX_ADDRESS
     except UnicodeEncodeError:
         return Decision(Verdict.REJECT, "address", "The address is not UTF-8.", EX_NOUSER)
-    if not 0 < octets <= _MAX_LOCAL_PART or not 0 < len(envelope.domain) <= 255 or not text.isprintable():
+    if not 0 < octets <= _MAX_LOCAL_PART or not 0 < len(envelope.domain) <= 255 or not fits or not text.isprintable():
         return Decision(
             Verdict.REJECT, "address", "The address is empty, too long, or holds odd characters.", EX_NOUSER
         )

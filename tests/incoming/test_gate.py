@@ -114,6 +114,19 @@ def test_odd_local_parts_are_looked_up_like_others(local_part):
     assert recipients() == ["dan@home.test"]
 
 
+def test_white_space_in_quotes_is_part_of_an_address(directors):
+    """`" directors"@` is another address: what becomes of it is not the answer for directors@."""
+    raw = letter()
+    assert post(" directors@example.org", raw).exit_code == 67
+    assert post("directors@example.org", raw).exit_code == 0
+    assert len(recipients()) == 2
+
+
+def test_an_address_that_grows_too_long_in_its_ascii_form_is_none():
+    assert post("a@" + ".".join(["\u00fc" * 20] * 12)).exit_code == 67
+    assert IncomingMessage.objects.count() == 0
+
+
 def test_redirects_of_redirects_are_followed_once_and_never_in_a_circle():
     PlainRedirect.objects.create(original="all", destination="some@example.org, all@example.org, dan@home.test")
     PlainRedirect.objects.create(original="some", destination="all@EXAMPLE.org, DAN@home.test, dora@home.test")
