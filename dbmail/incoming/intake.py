@@ -79,7 +79,7 @@ def explain(address: str, environment: Mapping[str, bytes | None], raw: bytes) -
     if not local_part:
         local_part, domain = address, domain_of(f"x@{config().from_domains[0].lstrip('.')}")
     message = raw or b"From: " + sender.encode() + b"\r\n\r\n"
-    plan = make_plan(Envelope(local_part, domain, "" if sender in _NULL_SENDERS else sender), message)
+    plan = make_plan(Envelope(local_part, domain, "" if sender.lower() in _NULL_SENDERS else sender), message)
     return "\n".join(_lines(plan, bool(raw)))
 
 
