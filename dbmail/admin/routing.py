@@ -11,10 +11,8 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ..addresses import domain_of
-from ..conf import config
-from ..incoming.facts import Envelope
-from ..incoming.route import Plan, make_plan
+from ..incoming.intake import plan_for
+from ..incoming.route import Plan
 from ..incoming.rows import unreachable
 from ..models import EmailList, PlainRedirect
 from .paging import FastList
@@ -64,13 +62,8 @@ class EmailListAdmin(admin.ModelAdmin):
 
 
 def _plan(address: str, sender: str) -> tuple[Plan | None, str]:
-    local_part, _at, domain = address.rpartition("@")
-    if not local_part:
-        local_part, domain = address, domain_of(f"x@{config().from_domains[0].lstrip('.')}")
-    author = "".join(filter(str.isprintable, sender)) or "nobody@invalid"
-    message = f"From: {author}\r\n\r\n".encode("utf-8", "replace")
     try:
-        return make_plan(Envelope(local_part, domain, author), message), ""
+        return plan_for(address, sender or "nobody@invalid"), ""
     except Exception as error:  # a handler is the project's code; what it raises is what the person wants to see
         return None, f"{type(error).__name__}: {error}"
 

@@ -14,6 +14,7 @@ With a null envelope sender there is nobody to bounce to: 0 instead, and the mes
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from django.db import transaction
@@ -77,6 +78,17 @@ def _receive(envelope: Envelope, raw: bytes) -> tuple[Decision, IncomingMessage 
     except Exception as error:  # the boundary: whatever it is, the MTA keeps the message and tries again
         logger.exception("A message for %s could not be taken in.", envelope.recipient)
         return Decision(Verdict.REJECT, "error", f"{type(error).__name__}: {error}", EX_TEMPFAIL), None
+
+
+def preview(envelope: Envelope, raw: bytes) -> Plan:
+    """What `receive` would decide on a message that has not come before. Changes nothing; raises as `make_plan`."""
+    impossible = _no_address(envelope)
+    plan = (
+        Plan(impossible, split(raw)[0], read(split(raw)[0], len(raw)), envelope)
+        if impossible
+        else make_plan(envelope, raw)
+    )
+    return replace(plan, decision=_never_bounce_a_bounce(plan.decision, envelope))
 
 
 def act(message: IncomingMessage, *, approved: bool = False, size: int | None = None) -> Decision:
