@@ -80,13 +80,16 @@ def _receive(envelope: Envelope, raw: bytes) -> tuple[Decision, IncomingMessage 
         return Decision(Verdict.REJECT, "error", f"{type(error).__name__}: {error}", EX_TEMPFAIL), None
 
 
-def preview(envelope: Envelope, raw: bytes) -> Plan:
-    """What `receive` would decide on a message that has not come before. Changes nothing; raises as `make_plan`."""
+def preview(envelope: Envelope, raw: bytes, but: int | None = None) -> Plan:
+    """What `receive` would decide on a message that is not stored. Changes nothing; raises as `make_plan`.
+
+    `but`: the key of the stored message that it is, which then is no earlier one.
+    """
     impossible = _no_address(envelope)
     plan = (
         Plan(impossible, split(raw)[0], read(split(raw)[0], len(raw)), envelope)
         if impossible
-        else make_plan(envelope, raw)
+        else make_plan(envelope, raw, but=but)
     )
     return replace(plan, decision=_never_bounce_a_bounce(plan.decision, envelope))
 

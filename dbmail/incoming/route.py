@@ -55,7 +55,9 @@ class Plan:
         return self.handler.handler if self.handler else None
 
 
-def make_plan(envelope: Envelope, raw: bytes, *, approved: bool = False, size: int | None = None) -> Plan:
+def make_plan(
+    envelope: Envelope, raw: bytes, *, approved: bool = False, size: int | None = None, but: int | None = None
+) -> Plan:
     """What to do with `raw` for this envelope. Raises RowUnusable, and whatever a handler raises."""
     header, body = split(raw)
     facts = read(header, len(raw) if size is None else size, config().authserv_ids)
@@ -85,7 +87,7 @@ def make_plan(envelope: Envelope, raw: bytes, *, approved: bool = False, size: i
         refuse=row.refuse,
         admin_hold=row.admin_hold,
         recipients=len(recipients),
-        seen_before="" if approved else seen_before(matched, facts, header, body, envelope.queue_id),
+        seen_before="" if approved else seen_before(matched, facts, header, body, envelope.queue_id, but),
     )
     who = standing(facts.author, recipients, handler.owners)
     decision = judge_row(matched, facts, limits, route, who, approved=approved)

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.core.management import call_command
 from django.urls import reverse
@@ -57,6 +58,26 @@ def test_nobody_else_moderates_or_reads(client, held):
     assert client.get(reverse("admin:dbmail_incomingmessage_change", args=[held.pk])).status_code == 403
     assert client.get(reverse("admin:dbmail_emaillist_tester"), {"q": "directors"}).status_code == 403
     assert TextOfEmail.objects.count() == 0
+
+
+def test_a_message_is_decided_on_anew_after_a_look_at_whom_it_would_reach(moderator, held):
+    decide(moderator, held, verdict="approve")
+    EmailList.objects.update(admin_hold=False)
+    PlainRedirect.objects.update(destination="dan@home.test, dora@home.test")
+    url = reverse("admin:dbmail_incomingmessage_replay", args=[held.pk])
+    page = moderator.get(url).content.decode()
+    assert "1 person who has no copy yet" in page and "dora@home.test" not in page
+    assert TextOfEmail.objects.count() == 1
+    for _ in range(2):
+        moderator.post(url)
+        assert sorted(TextOfEmail.objects.values_list("address", flat=True)) == ["dan@home.test", "dora@home.test"]
+    assert LogEntry.objects.filter(object_id=str(held.pk), change_message__contains="Decided anew").exists()
+
+
+def test_nobody_else_has_a_message_decided_on_anew(client, held):
+    client.force_login(a_user("clerk", is_staff=True))
+    url = reverse("admin:dbmail_incomingmessage_replay", args=[held.pk])
+    assert (client.get(url).status_code, client.post(url).status_code) == (403, 403)
 
 
 def test_html_of_strangers_is_shown_as_text(moderator, held):
