@@ -1,7 +1,5 @@
 """Mail that came in: the log of it, what waits for a moderator, and what other servers reported."""
 
-import email
-import email.policy
 from typing import Any
 
 from django.contrib import admin, messages
@@ -9,6 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
@@ -16,9 +15,9 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from ..exceptions import DbmailError
-from ..incoming.moderation import approve, reject
+from ..incoming.moderation import approve, prospect, reject, replay
+from ..incoming.reading import legible
 from ..models import IncomingMessage, MailEvent
-from ..rendering.text import text_from_html
 from .paging import FastList, StateFilter
 from .permissions import ReadOnly, RecipientsOnly, may_moderate, may_see_recipients
 
@@ -71,19 +70,62 @@ class IncomingMessageAdmin(ReadOnly, FastList):
 
     @admin.display(description=gettext_lazy("text"))
     def text(self, message: IncomingMessage) -> str:
-        return format_html('<pre class="dbmail-text">{}</pre>', readable(bytes(message.raw))[:_SHOWN])
+        return format_html('<pre class="dbmail-text">{}</pre>', self._words(message))
+
+    def _words(self, message: IncomingMessage) -> str:
+        if not message.raw:
+            return _("(The message itself has been purged.)")
+        words = legible(bytes(message.raw))
+        return words if len(words) <= _SHOWN else f"{words[:_SHOWN]} …"
 
     def get_urls(self) -> list[URLPattern]:
         decide = self.admin_site.admin_view(require_POST(self.decide))
-        return [path("<int:pk>/decide/", decide, name="dbmail_incomingmessage_decide"), *super().get_urls()]
+        again = self.admin_site.admin_view(self.replay)
+        return [
+            path("<int:pk>/decide/", decide, name="dbmail_incomingmessage_decide"),
+            path("<int:pk>/replay/", again, name="dbmail_incomingmessage_replay"),
+            *super().get_urls(),
+        ]
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         message = self.get_object(request, object_id)
         held = message is not None and message.state == IncomingMessage.State.HELD
-        more = {**(extra_context or {}), "can_decide": held and may_moderate(request.user)}
+        may = may_moderate(request.user)
+        more = {**(extra_context or {}), "can_decide": held and may, "can_replay": may and not held}
         return super().change_view(request, object_id, form_url, more)
+
+    def replay(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """What deciding anew would do, and the POST that does it; whoever has a copy gets no second one."""
+        if not may_moderate(request.user):
+            raise PermissionDenied
+        message = IncomingMessage.objects.filter(pk=pk).first()
+        if message is None:
+            raise Http404(_("There is no such message."))
+        back = redirect("admin:dbmail_incomingmessage_change", pk)
+        try:
+            if request.method == "POST":
+                decision = replay(message)
+                said = _("Decided anew: %(reason)s") % {"reason": decision.reason}
+                self.log_change(request, message, said)
+                messages.success(request, said)
+                return back
+            plan, missing = prospect(message)
+        except Exception as error:  # a handler is the project's code; what it raises is what the person wants to see
+            messages.error(request, f"{type(error).__name__}: {error}")
+            return back
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": message,
+            "title": _("Decide anew"),
+            "plan": plan,
+            "missing": missing,
+            "may_see_recipients": may_see_recipients(request.user),
+            "media": self.media,
+        }
+        return TemplateResponse(request, "admin/dbmail/incomingmessage/replay.html", context)
 
     def decide(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Approve or reject a held message."""
@@ -105,18 +147,6 @@ class IncomingMessageAdmin(ReadOnly, FastList):
             self.log_change(request, message, said)
             messages.success(request, said)
         return redirect("admin:dbmail_incomingmessage_changelist")
-
-
-def readable(raw: bytes) -> str:
-    """The text of a message, for a person who decides about it. Never raises."""
-    if not raw:
-        return _("(The message itself has been purged.)")
-    try:
-        body = email.message_from_bytes(raw, policy=email.policy.default).get_body(("plain", "html"))
-        content = str(body.get_content()) if body else ""
-        return text_from_html(content) if body and body.get_content_subtype() == "html" else content
-    except Exception:  # Python's parser fails in many ways on what is no valid message; its bytes can be read
-        return raw.decode("utf-8", "replace")
 
 
 @admin.register(MailEvent)

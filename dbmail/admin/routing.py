@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -11,10 +11,9 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ..addresses import domain_of
-from ..conf import config
-from ..incoming.facts import Envelope
-from ..incoming.route import Plan, make_plan
+from ..incoming.intake import plan_for
+from ..incoming.route import Plan
+from ..incoming.rows import unreachable
 from ..models import EmailList, PlainRedirect
 from .paging import FastList
 from .permissions import may_see_recipients
@@ -30,6 +29,16 @@ class EmailListAdmin(admin.ModelAdmin):
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.tester)
         return [path("tester/", view, name="dbmail_emaillist_tester"), *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        if request.method == "GET" and self.has_view_permission(request):
+            rows = list(EmailList.objects.all())
+            for key, why in unreachable(rows).items():
+                row = next(row for row in rows if row.pk == key)
+                messages.warning(
+                    request, _("Rule %(seq)s never has an effect: %(why)s") % {"seq": row.seq, "why": why}
+                )
+        return super().changelist_view(request, extra_context)
 
     def tester(self, request: HttpRequest) -> HttpResponse:
         """Where would mail to an address go? Nothing is sent or stored."""
@@ -53,13 +62,8 @@ class EmailListAdmin(admin.ModelAdmin):
 
 
 def _plan(address: str, sender: str) -> tuple[Plan | None, str]:
-    local_part, _at, domain = address.rpartition("@")
-    if not local_part:
-        local_part, domain = address, domain_of(f"x@{config().from_domains[0].lstrip('.')}")
-    author = "".join(filter(str.isprintable, sender)) or "nobody@invalid"
-    message = f"From: {author}\r\n\r\n".encode("utf-8", "replace")
     try:
-        return make_plan(Envelope(local_part, domain, author), message), ""
+        return plan_for(address, sender or "nobody@invalid"), ""
     except Exception as error:  # a handler is the project's code; what it raises is what the person wants to see
         return None, f"{type(error).__name__}: {error}"
 

@@ -9,6 +9,7 @@ from django.db import close_old_connections
 
 from ..conf import config
 from ..exceptions import RelayUnavailable
+from ..outbox.at_once import tell_of_refusals
 from ..outbox.deliver import Sender
 
 logger = logging.getLogger(__name__)
@@ -60,7 +61,11 @@ class Courier(threading.Thread):
         with Sender(stop=self._must_stop, connect_within=seconds) as sender:
             while forward_id is not None:
                 self._deadline = time.monotonic() + seconds
-                sender.drain(forward_id)
+                try:
+                    sender.drain(forward_id)
+                finally:
+                    tell_of_refusals(forward_id, sender.report)
+                    sender.report.failures.clear()  # told; the next one's are its own
                 try:
                     forward_id = self._forwards.get(timeout=_IDLE)
                 except queue.Empty:

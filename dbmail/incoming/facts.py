@@ -20,7 +20,8 @@ class Envelope:
 
     @property
     def recipient(self) -> str:
-        return normalise(f"{self.local_part}@{self.domain}")
+        # White space in a quoted local part is part of it, so nothing is stripped here.
+        return f"{self.local_part.lower()}@{normalise(f'@{self.domain}')[1:]}"
 
     @property
     def untagged(self) -> "Envelope":

@@ -101,8 +101,12 @@ def message_bytes(forward: Forward) -> bytes:
 
 
 def wire_bytes(forward: Forward) -> bytes:
-    """A copy as SMTP wants it: every line feed after a carriage return (RFC 5321, 2.3.8), nothing else changed."""
-    return re.sub(rb"(?<!\r)\n", b"\r\n", message_bytes(forward))
+    """A copy as SMTP wants it: every line feed after a carriage return (RFC 5321, 2.3.8).
+
+    Nothing else is changed but a carriage return before a dot: alone it would be the beginning of a line to some
+    servers, and the dot then the end of the message, with commands of a stranger's after it.
+    """
+    return re.sub(rb"(?<!\r)\n|\r(?=\.)", b"\r\n", message_bytes(forward))
 
 
 def _suppressed(addresses: list[str], scope: str) -> dict[str, str]:

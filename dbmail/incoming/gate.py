@@ -14,6 +14,7 @@ With a null envelope sender there is nobody to bounce to: 0 instead, and the mes
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from django.db import transaction
@@ -31,6 +32,7 @@ from .store import KEPT_OF_TOO_LARGE, store
 logger = logging.getLogger(__name__)
 
 _MAX_LOCAL_PART = 64  # octets, RFC 5321, 4.5.3.1.1
+_MAX_ADDRESS = 320
 _STATES = {
     Verdict.SEND: IncomingMessage.State.HANDLED,
     Verdict.TAKE: IncomingMessage.State.HANDLED,
@@ -76,6 +78,20 @@ def _receive(envelope: Envelope, raw: bytes) -> tuple[Decision, IncomingMessage 
     except Exception as error:  # the boundary: whatever it is, the MTA keeps the message and tries again
         logger.exception("A message for %s could not be taken in.", envelope.recipient)
         return Decision(Verdict.REJECT, "error", f"{type(error).__name__}: {error}", EX_TEMPFAIL), None
+
+
+def preview(envelope: Envelope, raw: bytes, but: int | None = None) -> Plan:
+    """What `receive` would decide on a message that is not stored. Changes nothing; raises as `make_plan`.
+
+    `but`: the key of the stored message that it is, which then is no earlier one.
+    """
+    impossible = _no_address(envelope)
+    plan = (
+        Plan(impossible, split(raw)[0], read(split(raw)[0], len(raw)), envelope)
+        if impossible
+        else make_plan(envelope, raw, but=but)
+    )
+    return replace(plan, decision=_never_bounce_a_bounce(plan.decision, envelope))
 
 
 def act(message: IncomingMessage, *, approved: bool = False, size: int | None = None) -> Decision:
@@ -146,9 +162,10 @@ def _no_address(envelope: Envelope) -> Decision | None:
     try:
         octets = len(envelope.local_part.encode("utf-8"))
         text.encode("utf-8")
+        fits = len(envelope.recipient) <= _MAX_ADDRESS
     except UnicodeEncodeError:
         return Decision(Verdict.REJECT, "address", "The address is not UTF-8.", EX_NOUSER)
-    if not 0 < octets <= _MAX_LOCAL_PART or not 0 < len(envelope.domain) <= 255 or not text.isprintable():
+    if not 0 < octets <= _MAX_LOCAL_PART or not 0 < len(envelope.domain) <= 255 or not fits or not text.isprintable():
         return Decision(
             Verdict.REJECT, "address", "The address is empty, too long, or holds odd characters.", EX_NOUSER
         )

@@ -9,13 +9,14 @@ from django.db import connections
 from ..addresses import domain_of
 from ..conf import config
 from .facts import Envelope, claimed_sender
-from .gate import receive
+from .gate import preview, receive
 from .headers import split
-from .route import Plan, make_plan
-from .rules import Verdict
+from .route import Plan
+from .rules import EX_TEMPFAIL, Verdict
 
 #: Envelope senders that mean none: Exim's, SMTP's, and what Postfix writes where null_sender is not set.
 _NULL_SENDERS = ("", "<>", "mailer-daemon")
+_NOBODY = "nobody@invalid"
 
 
 def take(environment: Mapping[str, bytes | None], raw: bytes) -> int:
@@ -74,13 +75,24 @@ def explain(address: str, environment: Mapping[str, bytes | None], raw: bytes) -
 
     Without a message the rules see one from an unknown author.
     """
-    sender = (environment.get("SENDER") or b"nobody@invalid").decode("utf-8", "replace")
-    local_part, _, domain = address.rpartition("@")
-    if not local_part:
-        local_part, domain = address, domain_of(f"x@{config().from_domains[0].lstrip('.')}")
-    message = raw or b"From: " + sender.encode() + b"\r\n\r\n"
-    plan = make_plan(Envelope(local_part, domain, "" if sender in _NULL_SENDERS else sender), message)
+    given = environment.get("SENDER")
+    sender = (claimed_sender(split(raw)[0]) or _NOBODY) if given is None else given.decode("utf-8", "replace")
+    try:
+        plan = plan_for(address, sender, raw)
+    except Exception as error:  # whatever the rows or a handler raise, the gate lets the mail server keep the message
+        return f"{address}\n{type(error).__name__}: {error}\nexit code {EX_TEMPFAIL}"
     return "\n".join(_lines(plan, bool(raw)))
+
+
+def plan_for(address: str, sender: str, raw: bytes = b"") -> Plan:
+    """What the gate would do with mail for `address` (without a domain: of ours), as SMTP and people write it.
+
+    Without a message the rules see one from `sender`. Changes nothing; raises what the rows or a handler raise.
+    """
+    if "@" not in address:
+        address += "@" + domain_of("x@" + config().from_domains[0].lstrip("."))
+    author = "".join(filter(str.isprintable, sender)) or _NOBODY
+    return preview(envelope_for(address, sender), raw or f"From: {author}\r\n\r\n".encode("utf-8", "replace"))
 
 
 def _lines(plan: Plan, with_message: bool) -> list[str]:

@@ -4,10 +4,13 @@ from typing import Any
 
 from django.utils import timezone
 
+from ..addresses import Mailbox, normalise
 from ..exceptions import DbmailError
-from ..models import IncomingMessage
-from .gate import act
-from .rules import Decision
+from ..models import IncomingMessage, TextOfEmail
+from .facts import Envelope
+from .gate import act, preview
+from .route import Plan
+from .rules import Decision, Verdict
 
 
 class NotHeld(DbmailError):
@@ -62,6 +65,20 @@ def replay(message: IncomingMessage) -> Decision:
         raise NotReplayable(f"Message {message.pk} is being decided on by another.")
     message.refresh_from_db()
     return act(message)
+
+
+def prospect(message: IncomingMessage) -> tuple[Plan, list[Mailbox]]:
+    """What `replay` would do now, and who would get a copy that has none yet. Changes nothing; raises as `replay`."""
+    problem = _why_not_again(message)
+    if problem:
+        raise NotReplayable(f"Message {message.pk} {problem}")
+    plan = preview(
+        Envelope(message.local_part, message.domain, message.sender, message.queue_id), bytes(message.raw), message.pk
+    )
+    if plan.decision.verdict != Verdict.SEND:
+        return plan, []
+    served = set(TextOfEmail.objects.filter(forward__incoming=message).values_list("address", flat=True))
+    return plan, [box for box in plan.recipients if normalise(box.address) not in served]
 
 
 def _why_not_again(message: IncomingMessage) -> str:

@@ -3,7 +3,6 @@
 import inspect
 import logging
 from dataclasses import dataclass
-from email import message_from_bytes
 from email.message import Message
 
 from ..addresses import Mailbox, check_address, normalise, parse_mailbox
@@ -11,7 +10,7 @@ from ..conf import config
 from ..exceptions import AddressError, DbmailError, SettingError
 from ..models import EmailList
 from .facts import Envelope, Facts, read
-from .headers import HeaderBlock, split
+from .headers import HeaderBlock, readable_message, split
 from .match import BadPattern, Match, SlowPattern, match
 from .own_addresses import Returned, Unsubscribe, judge, own_purpose
 from .posters import standing
@@ -56,7 +55,9 @@ class Plan:
         return self.handler.handler if self.handler else None
 
 
-def make_plan(envelope: Envelope, raw: bytes, *, approved: bool = False, size: int | None = None) -> Plan:
+def make_plan(
+    envelope: Envelope, raw: bytes, *, approved: bool = False, size: int | None = None, but: int | None = None
+) -> Plan:
     """What to do with `raw` for this envelope. Raises RowUnusable, and whatever a handler raises."""
     header, body = split(raw)
     facts = read(header, len(raw) if size is None else size, config().authserv_ids)
@@ -86,7 +87,7 @@ def make_plan(envelope: Envelope, raw: bytes, *, approved: bool = False, size: i
         refuse=row.refuse,
         admin_hold=row.admin_hold,
         recipients=len(recipients),
-        seen_before="" if approved else seen_before(matched, facts, header, body, envelope.queue_id),
+        seen_before="" if approved else seen_before(matched, facts, header, body, envelope.queue_id, but),
     )
     who = standing(facts.author, recipients, handler.owners)
     decision = judge_row(matched, facts, limits, route, who, approved=approved)
@@ -97,7 +98,7 @@ def make_plan(envelope: Envelope, raw: bytes, *, approved: bool = False, size: i
 
 def _taker(envelope: Envelope, header: HeaderBlock, steps: list[Step]) -> tuple[BaseHandler, Envelope] | None:
     """The first handler that decides to send; the +tag is left out only where nobody wants the whole."""
-    message = _readable_message(header)
+    message = readable_message(header)
     rows = list(EmailList.objects.all())
     unusable: list[int] = []
     candidates = [envelope] if envelope.untagged == envelope else [envelope, envelope.untagged]
@@ -150,7 +151,3 @@ def _usable(handler: BaseHandler, envelope: Envelope) -> tuple[Mailbox, ...]:
     if unusable:
         logger.warning("Row %s: %d of its recipients have no valid address.", handler.handler.pk, unusable)
     return tuple(found.values())
-
-
-def _readable_message(header: HeaderBlock) -> Message:
-    return message_from_bytes(header.as_bytes())

@@ -44,7 +44,9 @@ def _claimed(header: HeaderBlock) -> str:
     return " | ".join(field.text for field in header.all("from"))[:320]
 
 
-def seen_before(envelope: Envelope, facts: Facts, header: HeaderBlock, body: bytes, queue_id: str) -> str:
+def seen_before(
+    envelope: Envelope, facts: Facts, header: HeaderBlock, body: bytes, queue_id: str, but: int | None = None
+) -> str:
     """Whether this address, as it matched, has sent on a message with this Message-ID lately:
     "same" with equal content, "changed" with other content, "" if it has not."""
     if not facts.message_id:
@@ -55,6 +57,8 @@ def seen_before(envelope: Envelope, facts: Facts, header: HeaderBlock, body: byt
         state=IncomingMessage.State.HANDLED,
         received_at__gte=timezone.now() - REMEMBERED,
     )
+    if but:
+        found = found.exclude(pk=but)
     hashes = set(found.values_list("content_hash", flat=True))
     if not hashes:
         return ""

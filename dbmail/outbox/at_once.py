@@ -7,8 +7,10 @@ import logging
 import time
 
 from ..exceptions import RelayUnavailable
+from ..incoming.headers import split
+from ..models import Forward
 from .deliver import Sender
-from .report import SendReport
+from .report import SendReport, report_failures
 
 log = logging.getLogger(__name__)
 
@@ -24,5 +26,17 @@ def send_at_once(forward: int, seconds: float) -> SendReport:
             sender.drain(forward)
         except RelayUnavailable as error:
             log.warning("The copies of forward %s wait for the next pass: %s", forward, error)
+    tell_of_refusals(forward, sender.report)
     log.info("Forward %s at once: %s", forward, sender.report.summary())
     return sender.report
+
+
+def tell_of_refusals(forward: int, report: SendReport) -> None:
+    """The notice that a pass would give of copies refused for good. None for mail of machines: the notice itself may
+    come back here as mail for an address of ours, and be refused again."""
+    if not report.failures:
+        return
+    row = Forward.objects.get(pk=forward)
+    said = split(bytes(row.headers))[0].first("auto-submitted")
+    if row.sender != Forward.NULL_SENDER and (said is None or said.text.strip().lower() == "no"):
+        report_failures(report)

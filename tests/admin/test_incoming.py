@@ -1,10 +1,14 @@
 """Held mail, the log of what came in, and the tester of rules."""
 
+import time
+
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.core.management import call_command
 from django.urls import reverse
 
+from dbmail.incoming.reading import legible
 from dbmail.models import EmailList, IncomingMessage, PlainRedirect, TextOfEmail
 
 from ..builders import a_user
@@ -56,6 +60,26 @@ def test_nobody_else_moderates_or_reads(client, held):
     assert TextOfEmail.objects.count() == 0
 
 
+def test_a_message_is_decided_on_anew_after_a_look_at_whom_it_would_reach(moderator, held):
+    decide(moderator, held, verdict="approve")
+    EmailList.objects.update(admin_hold=False)
+    PlainRedirect.objects.update(destination="dan@home.test, dora@home.test")
+    url = reverse("admin:dbmail_incomingmessage_replay", args=[held.pk])
+    page = moderator.get(url).content.decode()
+    assert "1 person who has no copy yet" in page and "dora@home.test" not in page
+    assert TextOfEmail.objects.count() == 1
+    for _ in range(2):
+        moderator.post(url)
+        assert sorted(TextOfEmail.objects.values_list("address", flat=True)) == ["dan@home.test", "dora@home.test"]
+    assert LogEntry.objects.filter(object_id=str(held.pk), change_message__contains="Decided anew").exists()
+
+
+def test_nobody_else_has_a_message_decided_on_anew(client, held):
+    client.force_login(a_user("clerk", is_staff=True))
+    url = reverse("admin:dbmail_incomingmessage_replay", args=[held.pk])
+    assert (client.get(url).status_code, client.post(url).status_code) == (403, 403)
+
+
 def test_html_of_strangers_is_shown_as_text(moderator, held):
     IncomingMessage.objects.update(raw=b"Content-Type: text/html\r\n\r\n<script>alert(1)</script><p>Hi &lt;b&gt;")
     page = moderator.get(reverse("admin:dbmail_incomingmessage_change", args=[held.pk])).content
@@ -74,6 +98,43 @@ def test_html_of_strangers_is_shown_as_text(moderator, held):
 def test_any_bytes_can_be_looked_at(moderator, held, raw):
     IncomingMessage.objects.update(raw=raw)
     assert moderator.get(reverse("admin:dbmail_incomingmessage_change", args=[held.pk])).status_code == 200
+
+
+@pytest.mark.parametrize("name", [b"Content-Type", b"Content-Transfer-Encoding", b"Content-Disposition", b"X"])
+@pytest.mark.parametrize("unit", [b";", b'"', b"; a=", b"; a*0=", b"a ", b'\\"', b"(", b"<"])
+def test_no_header_keeps_a_moderator_waiting(name, unit):
+    begin = time.monotonic()
+    assert "Good morning" in legible(name + b": text/plain" + unit * (90_000 // len(unit)) + b"\r\n\r\nGood morning")
+    assert time.monotonic() - begin < 2
+
+
+@pytest.mark.parametrize("unit", [b"<a ", b"<a href=", b"<!--", b"<p ", b"<![", b"&#1"])
+def test_no_html_keeps_a_moderator_waiting(unit):
+    begin = time.monotonic()
+    legible(b"Content-Type: text/html\r\n\r\n" + unit * (90_000 // len(unit)))
+    assert time.monotonic() - begin < 2
+
+
+def test_a_moderator_sees_every_part_that_readers_will_see(moderator, held):
+    parts = b"".join(
+        b"--x\r\nContent-Type: " + part + b"\r\n\r\n" + body + b"\r\n"
+        for part, body in (
+            (b"text/plain", b"Harmless"),
+            (b"text/html", b"<p>Click <a href='https://evil.test/'>here</a>"),
+            (b'application/zip; name="in<b>voice.zip"\r\nContent-Transfer-Encoding: base64', b"AAAA"),
+        )
+    )
+    IncomingMessage.objects.update(raw=b"Content-Type: multipart/mixed; boundary=x\r\n\r\n" + parts + b"--x--\r\n")
+    page = moderator.get(reverse("admin:dbmail_incomingmessage_change", args=[held.pk])).content.decode()
+    assert "Harmless" in page and "https://evil.test/" in page
+    assert "application/zip" in page and "in&lt;b&gt;voice.zip" in page
+
+
+def test_rows_that_can_never_have_an_effect_are_pointed_out(admin_client):
+    first = EmailList.objects.first()
+    EmailList.objects.create(regex=first.regex, handler=first.handler)
+    page = admin_client.get(reverse("admin:dbmail_emaillist_changelist")).content.decode()
+    assert "has the same expression and handler" in page
 
 
 def test_the_tester_says_where_mail_would_go_and_does_nothing(admin_client, held):

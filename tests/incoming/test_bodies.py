@@ -1,5 +1,6 @@
 """Bodies leave byte for byte: signatures hold, and no message, however strange, breaks the gate."""
 
+import re
 import shutil
 import subprocess
 from email import message_from_bytes
@@ -54,6 +55,16 @@ def test_a_body_is_not_touched(body):
 def test_on_the_wire_only_lone_line_feeds_are_changed():
     post("directors@example.org", HEAD.replace(b"\r\n", b"\n") + b"\na\nb\r\nc\rd\n\n\xff\0")
     assert wire_bytes(Forward.objects.get()).endswith(b"\r\n\r\na\r\nb\r\nc\rd\r\n\r\n\xff\0")
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_no_server_can_take_a_line_of_the_body_for_the_end_of_the_message(end):
+    """Some take a bare CR for a line end: what follows `CR . CR` would be commands, mail in our name."""
+    smuggled = b"a\r." + end + b"MAIL FROM:<eve@evil.test>" + end + b"\r\r.\r.\rQUIT\r\n"
+    assert post("directors@example.org", HEAD + b"\r\n" + smuggled).verdict == "send"
+    sent = wire_bytes(Forward.objects.get())
+    on_the_wire = re.sub(rb"(?m)^\.", b"..", sent)  # as RFC 5321, 4.5.2 has it
+    assert not re.search(rb"[\r\n]\.[\r\n]", on_the_wire)
 
 
 @pytest.mark.parametrize("encoding", ["binary", "8bit", "x-unknown", "base64"])

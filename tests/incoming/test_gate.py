@@ -3,7 +3,7 @@
 import pytest
 from django.db import OperationalError
 
-from dbmail.incoming import gate
+from dbmail.incoming import gate, intake
 from dbmail.incoming.forward import message_bytes
 from dbmail.incoming.receivers import BaseHandler
 from dbmail.models import EmailList, Forward, IncomingMessage, PlainRedirect, Suppression, TextOfEmail
@@ -112,6 +112,49 @@ def test_odd_local_parts_are_looked_up_like_others(local_part):
     PlainRedirect.objects.create(original=local_part, destination="dan@home.test")
     assert post(f"{local_part}@example.org").exit_code == 0
     assert recipients() == ["dan@home.test"]
+
+
+@pytest.mark.parametrize(
+    ("address", "sender"),
+    [
+        ("nobody@example.org", b""),
+        ("nobody@example.org", b"<>"),
+        ("nobody@example.org", b"MAILER-DAEMON"),
+        ("nobody@example.org", b"a@b.test"),
+        ("a" * 65 + "@example.org", b"a@b.test"),
+        ("directors@example.org", b""),
+        ("directors@example.org", b"a@b.test"),
+        ('"direct\\ors"@example.org', b"a@b.test"),
+    ],
+)
+def test_what_is_explained_and_tested_in_the_admin_is_what_the_gate_does(directors, address, sender, admin_client):
+    explained = intake.explain(address, {"SENDER": sender}, letter())
+    shown = admin_client.get("/admin/dbmail/emaillist/tester/", {"q": address, "sender": "a@b.test"}).context["plan"]
+    envelope = intake.envelope_for(address, sender.decode())
+    decision = gate.receive(envelope, letter())
+    assert f"{decision.verdict} ({decision.rule}): {decision.reason}" in explained
+    assert f"exit code {decision.exit_code}" in explained
+    if envelope.sender:
+        assert shown.decision == decision
+
+
+def test_what_the_gate_would_put_off_is_explained_as_that(directors):
+    EmailList.objects.all().update(regex="(", seq=1)
+    assert "exit code 75" in intake.explain("directors@example.org", {}, letter())
+    assert post("directors@example.org").exit_code == 75
+
+
+def test_white_space_in_quotes_is_part_of_an_address(directors):
+    """`" directors"@` is another address: what becomes of it is not the answer for directors@."""
+    raw = letter()
+    assert post(" directors@example.org", raw).exit_code == 67
+    assert post("directors@example.org", raw).exit_code == 0
+    assert len(recipients()) == 2
+
+
+def test_an_address_that_grows_too_long_in_its_ascii_form_is_none():
+    assert post("a@" + ".".join(["\u00fc" * 20] * 12)).exit_code == 67
+    assert IncomingMessage.objects.count() == 0
 
 
 def test_redirects_of_redirects_are_followed_once_and_never_in_a_circle():

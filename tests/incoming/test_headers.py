@@ -4,13 +4,22 @@ import email
 import re
 import time
 from email import policy
+from email.header import decode_header, make_header
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dbmail.incoming.facts import Envelope, content_hash, read
-from dbmail.incoming.headers import address_spec, encoded, mailbox, make_field, readable, split
+from dbmail.incoming.headers import (
+    address_spec,
+    encoded,
+    mailbox,
+    make_field,
+    readable,
+    readable_message,
+    split,
+)
 from dbmail.incoming.rewrite import ListStyle, for_alias, for_list
 
 ENVELOPE = Envelope("directors", "example.org", "ann@home.test")
@@ -226,6 +235,18 @@ def test_without_any_identity_of_its_own_the_mtas_name_for_it_counts():
     assert content_hash(*message, "q1") == content_hash(*message, "q1") != content_hash(*message, "q2")
 
 
+def test_a_handler_reads_the_fields_as_they_came():
+    raw = b"From: =?utf-8?q?J=C3=B6rg?= <j@home.test>\nX-Long: a\n\tb\nTO : c\nSubject: \xff\n\nbody"
+    message = readable_message(split(raw)[0])
+    assert (message["from"], message["x-long"], message["To"]) == (
+        "=?utf-8?q?J=C3=B6rg?= <j@home.test>",
+        "a\r\n\tb",
+        "c",
+    )
+    assert make_header(decode_header(message["subject"])) is not None
+    assert message.get_payload() is None
+
+
 def test_a_huge_header_takes_no_time_to_speak_of():
     begin = time.monotonic()
     for raw in (
@@ -237,10 +258,12 @@ def test_a_huge_header_takes_no_time_to_speak_of():
         b"A: 1\n" * 40_000 + b"\n",
         b"A: 1\n" + b" x\n" * 60_000 + b"\n",
         b"DKIM-Signature: h=" + b"a:" * 100_000 + b"\n\n",
+        b'Content-Type: multipart/mixed; boundary="x"' + b";" * 1_000_000 + b"\n\n",
         b"From: a@home.test\nAuthentication-Results: mx; " + b"a" * 200_000 + b"\n\n",
     ):
         header, _body = split(raw)
         read(header, len(raw), ("mx",))
         as_list(raw)
         for_alias(header, ENVELOPE)
+        readable_message(header)
     assert time.monotonic() - begin < 5

@@ -7,7 +7,8 @@ import pytest
 
 from dbmail.cronmail import send_email_requests
 from dbmail.incoming import intake
-from dbmail.models import PlainRedirect, TextOfEmail
+from dbmail.incoming.receivers import PlainList
+from dbmail.models import EmailList, PlainRedirect, TextOfEmail
 from dbmail.outbox.at_once import send_at_once
 from tests.builders import a_mail
 from tests.incoming.builders import letter
@@ -20,6 +21,10 @@ pytestmark = pytest.mark.django_db
 def keep_the_connection(monkeypatch):
     """The gate says goodbye to the database when it is done; a test's transaction goes on."""
     monkeypatch.setattr(intake, "connections", SimpleNamespace(close_all=lambda: None))
+
+
+class Alias(PlainList):
+    preserve_headers = True
 
 
 EVERYBODY = [f"u{number}@home.test" for number in range(10)]
@@ -105,6 +110,29 @@ def test_a_refused_address_does_not_change_what_the_server_is_told(relay):
     assert take() == 0
     assert TextOfEmail.objects.get(address="u3@home.test").state == "failed"
     assert states().count("sent") == 9
+
+
+def notices(relay):
+    return [mail for mail in relay.messages if "could not be delivered" in str(mail.message["Subject"])]
+
+
+def test_a_refusal_is_told_as_a_pass_would_tell_it(relay):
+    relay.reply("RCPT", "u3@home.test", "550 5.1.1 No such user")
+    assert take() == 0
+    (notice,) = notices(relay)
+    assert "u3@home.test" in notice.message.get_content() and "No such user" in notice.message.get_content()
+    send_email_requests()
+    assert len(notices(relay)) == 1
+
+
+def test_a_refused_notice_is_not_told_of_or_there_would_be_no_end(relay):
+    PlainRedirect.objects.create(original="joe", destination="x@home.test")
+    EmailList.objects.create(regex="^joe$", handler="tests.outbox.test_at_once.Alias", seq=1)
+    relay.reply("RCPT", "x@home.test", "550 5.1.1 No such user")
+    envelope = {"LOCAL_PART": b"joe", "DOMAIN": b"example.org", "SENDER": b"a@b.test"}
+    assert intake.take(envelope, letter("Auto-Submitted: auto-generated")) == 0
+    assert states() == ["failed"]
+    assert not notices(relay)
 
 
 def test_what_another_worker_has_claimed_is_left_to_it(relay, settings):
