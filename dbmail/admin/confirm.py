@@ -69,12 +69,21 @@ def _let_go(admin: Any, request: HttpRequest, draft: MessageRequest) -> str:
             problem = _approved(request, draft, people)
             if problem:
                 return problem
-        if not control.schedule(draft):
+        first = _canary_first(request)
+        if not control.schedule(draft, first):
             return _("This broadcast is no draft any more.")
-        admin.log_change(request, draft, _("Scheduled for %(people)d people.") % {"people": people})
+        said = _("Scheduled for %(people)d people.") % {"people": people}
+        if not first:
+            said = f"{said} {_('No mails go ahead.')}"
+        admin.log_change(request, draft, said)
     later = draft.processed_by and draft.processed_by > timezone.now()
     messages.success(request, _("It goes out at the time you chose.") if later else _("It goes out now."))
     return ""
+
+
+def _canary_first(request: HttpRequest) -> bool:
+    """What the box says, which is there only where the project has mails go ahead at all."""
+    return not config().canary or "canary" in request.POST
 
 
 def _approved(request: HttpRequest, draft: MessageRequest, people: int) -> str:
@@ -121,6 +130,9 @@ def _context(admin: Any, request: HttpRequest, draft: MessageRequest, problem: s
         "later": bool(draft.processed_by and draft.processed_by > timezone.now()),
         "typed": large and config().approval == "typed",
         "second_person": large and config().approval == "second" and draft.creator_id == request.user.pk,
+        "canary": number_format(config().canary, force_grouping=True) if config().canary else "",
+        "canary_wait": round(config().canary_wait.total_seconds() / 60),
+        "canary_first": request.method != "POST" or _canary_first(request),
         "may_send": may_send(request.user),
         "may_compose": may_compose(request.user),
         "may_see_recipients": may_see_recipients(request.user),

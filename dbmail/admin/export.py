@@ -6,7 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 
-from ..models import MessageRequest, TextOfEmail
+from ..models import MailEvent, MessageRequest, TextOfEmail
 
 _COLUMNS = ("id", "send_to", "state", "sent", "tries", "last_reply")
 _ROWS = 2000
@@ -28,16 +28,28 @@ def as_csv(admin: Any, request: HttpRequest, broadcast: MessageRequest) -> HttpR
 
 def _lines(broadcast: MessageRequest) -> Iterator[str]:
     writer = csv.writer(_Line())
-    yield "\ufeff" + writer.writerow(_COLUMNS)  # spreadsheets read UTF-8 by this mark
+    yield "\ufeff" + writer.writerow((*_COLUMNS, "reported"))  # spreadsheets read UTF-8 by this mark
     last = 0
     while True:
         rows = TextOfEmail.objects.filter(messagerequest=broadcast, pk__gt=last).order_by("pk")
         found = list(rows.values_list(*_COLUMNS)[:_ROWS])
+        reported = _reported(broadcast, last, found[-1][0]) if found else {}
         for row in found:
-            yield writer.writerow([_harmless(value) for value in row])
+            yield writer.writerow([_harmless(value) for value in (*row, reported.get(row[0]))])
         if len(found) < _ROWS:
             return
         last = found[-1][0]
+
+
+def _reported(broadcast: MessageRequest, after: int, last: int) -> dict[int, str]:
+    """What was reported of the mails up to `last`, by mail: `bounced`, `complained unsubscribed`..."""
+    rows = MailEvent.objects.filter(
+        textofemail__messagerequest=broadcast, textofemail__gt=after, textofemail__lte=last
+    ).order_by()
+    found: dict[int, set[str]] = {}
+    for mail, kind in rows.values_list("textofemail", "event_type"):
+        found.setdefault(mail, set()).add(kind)
+    return {mail: " ".join(sorted(kinds)) for mail, kinds in found.items()}
 
 
 def _harmless(value: Any) -> str:

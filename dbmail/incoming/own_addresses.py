@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from ..addresses import domain_of
 from ..delivery import return_path
 from ..exceptions import InvalidToken
-from ..models import IncomingMessage, Suppression, TextOfEmail
+from ..models import IncomingMessage, TextOfEmail
 from ..unsubscribe import tokens
-from ..unsubscribe.suppression import suppress
+from ..unsubscribe.preferences import stop
 from . import odd_bounces
 from .bounces import Report, parse
 from .events import record
@@ -60,9 +60,7 @@ def carry_out(purpose: Returned | Unsubscribe, incoming: IncomingMessage) -> Non
     """Do what the message wants; a mail that is no longer in the table cannot be noted on."""
     if isinstance(purpose, Unsubscribe):
         address, scope = purpose.subscription
-        suppress(
-            address, Suppression.Reason.UNSUBSCRIBED, scope=scope, source=f"mail {incoming.pk} to {_UNSUBSCRIBE}@"
-        )
+        stop(address, scope, source=f"mail {incoming.pk} to {_UNSUBSCRIBE}@")
         return
     mail = TextOfEmail.objects.filter(pk=purpose.mail_id).first()
     if mail and purpose.report:

@@ -73,7 +73,8 @@ class BroadcastWatch:
 
 def _stopped(request: MessageRequest) -> bool:
     canary, now = config().canary, timezone.now()
-    is_first = canary and (request.canary_until is None or request.canary_until > now)
+    until = request.canary_until
+    is_first = canary and (request.canary_left != 0 if until is None else until > now)
     at_least = min(AT_LEAST, canary) if is_first else AT_LEAST
     judgement = judge(request.accepted, request.refused, config().breaker, at_least)
     if not judgement.stop or not pause(request, judgement.reason):

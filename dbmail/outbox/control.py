@@ -16,12 +16,18 @@ _UNDER_WAY = (State.SCHEDULED, State.PROCESSING, State.SENDING)
 _WAITING = (TextOfEmail.State.QUEUED, TextOfEmail.State.SENDING)
 
 
-def schedule(request: MessageRequest) -> bool:
+def schedule(request: MessageRequest, canary_first: bool = True) -> bool:
     """Let a draft go: the next pass after its time takes it up. False if it is no draft any more.
 
     Its age counts from now: a draft may have been in the making for longer than mail may wait.
+    Without `canary_first`, nothing of it waits for its first mails (DBMAIL["CANARY"]).
     """
-    return _move(request, (State.DRAFT,), State.SCHEDULED, created_at=timezone.now())
+    canary: dict[str, Any] = {}
+    if not canary_first:
+        canary = {"canary_left": 0, "canary_until": None}
+    elif request.canary_until is None:
+        canary = {"canary_left": None}  # a draft again, that was sent off without: the choice is made anew
+    return _move(request, (State.DRAFT,), State.SCHEDULED, created_at=timezone.now(), **canary)
 
 
 def reopen(request: MessageRequest) -> bool:

@@ -4,6 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from ..conf import config
+from ..models.email import TextOfEmail
+from ..models.events import MailEvent
 from ..models.suppression import Suppression
 from .suppression import in_force, lift, suppress
 
@@ -55,8 +57,20 @@ def preferences(address: str, scope: str = Suppression.ALL) -> Preferences:
     return Preferences(address, scope, everything, reasons.get(scope, ""), choices)
 
 
-def stop(address: str, scope: str) -> None:
-    suppress(address, Suppression.Reason.UNSUBSCRIBED, scope=scope, source="unsubscribe page")
+def stop(address: str, scope: str, source: str = "unsubscribe page") -> None:
+    """Enter what a person asked for, and note it on the last broadcast mail of that scope that they got.
+
+    The token names no mail: the last one is what people leave by, as near as can be told.
+    """
+    suppress(address, Suppression.Reason.UNSUBSCRIBED, scope=scope, source=source)
+    mails = TextOfEmail.objects.filter(address=address, state=TextOfEmail.State.SENT, messagerequest__isnull=False)
+    if scope != Suppression.ALL:
+        mails = mails.filter(scope=scope)
+    last = mails.order_by("-pk").values_list("pk", flat=True).first()
+    if last is not None:
+        kind = MailEvent.Type.UNSUBSCRIBED
+        event = {"textofemail_id": last, "address": address, "event_type": kind, "source": "unsubscribe"}
+        MailEvent.objects.get_or_create(event_id=f"dbmail unsubscribe {last}", defaults=event)
 
 
 def start_again(address: str, scope: str) -> bool:

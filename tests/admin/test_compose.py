@@ -372,3 +372,21 @@ def test_whatever_the_page_sends_is_answered(admin_client, draft, changes):
         assert admin_client.post(url(name, draft), fields(draft, **changes)).status_code in (200, 400), name
     assert admin_client.get(url("change", draft)).status_code == 200
     assert admin_client.get(url("confirm", draft)).status_code == 200
+
+
+@pytest.mark.parametrize(("box", "sent_at_once"), [({"canary": "on"}, 1), ({}, 2)])
+def test_whether_a_few_mails_go_first_is_chosen_with_each_broadcast(
+    admin_client, draft, settings, relay, box, sent_at_once
+):
+    settings.DBMAIL = {**settings.DBMAIL, "CANARY": 1}
+    admin = get_user_model().objects.get(username="admin")
+    assert draft.recipients.getList(get_user_model()).exclude(pk=admin.pk).count() == 2
+    page = admin_client.get(url("confirm", draft))
+    assert 'name="canary" aria-describedby="canary-help" checked' in page.content.decode()
+    admin_client.post(url("confirm", draft), {"token": page.context["token"], **box})
+    call_command("dbmail_cron")
+    assert len(relay.recipients()) == sent_at_once
+
+
+def test_without_the_setting_there_is_no_such_choice(admin_client, draft):
+    assert b'name="canary"' not in admin_client.get(url("confirm", draft)).content

@@ -139,6 +139,15 @@ def test_the_export_has_a_line_for_each_mail_and_no_formula(admin_client, sent):
     assert rows[0]["send_to"].startswith("'=")
 
 
+def test_the_export_says_what_was_reported_of_each_mail(admin_client, sent):
+    ann = TextOfEmail.objects.get(address="ann@example.org")
+    for kind in ("unsubscribed", "bounced", "bounced"):
+        MailEvent.objects.create(textofemail=ann, address=ann.address, event_type=kind, source="dsn")
+    page = admin_client.get(url("export", sent))
+    rows = list(csv.DictReader(io.StringIO(b"".join(page.streaming_content).decode("utf-8-sig"))))
+    assert [row["reported"] for row in rows] == ["bounced unsubscribed", "", ""]
+
+
 def ask(client, address):
     return client.get(reverse("admin:dbmail_textofemail_address"), {"q": address})
 

@@ -3,8 +3,10 @@
 import pytest
 from django.test import Client
 
-from dbmail.models import Suppression
+from dbmail.models import MailEvent, Suppression, TextOfEmail
 from dbmail.unsubscribe import tokens
+
+from ..builders import a_mail, a_request
 
 pytestmark = pytest.mark.django_db
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
@@ -99,3 +101,23 @@ def test_the_url_in_a_mail_is_the_one_that_works(provider, relay):
     url = relay.messages[0].message["List-Unsubscribe"].split(">")[0].strip("<")
     assert provider.post(url.removeprefix("https://example.org"), ONE_CLICK).status_code == 200
     assert Suppression.objects.get().address == "ann@example.org"
+
+
+def test_an_unsubscribe_counts_once_for_the_last_broadcast_that_the_person_got(provider, page, admin_client):
+    earlier, last, never_left = a_request(), a_request(), a_request()
+    for request, state in ((earlier, "sent"), (last, "sent"), (None, "sent"), (never_left, "failed")):
+        a_mail("ann@example.org", messagerequest=request, state=state)
+    a_mail("bob@example.org", messagerequest=last, state="sent")
+    for _ in range(2):
+        provider.post(page, ONE_CLICK)
+    event = MailEvent.objects.get()
+    assert (event.event_type, event.textofemail.messagerequest) == ("unsubscribed", last)
+    assert b"<b>1</b> unsubscribed" in admin_client.get(f"/admin/dbmail/messagerequest/{last.pk}/change/").content
+
+
+def test_leaving_a_category_counts_for_the_last_broadcast_of_that_category(provider):
+    news, other = (a_mail("ann@example.org", messagerequest=a_request(), state="sent") for _ in range(2))
+    TextOfEmail.objects.filter(pk=news.pk).update(scope="news")
+    provider.post(tokens.path(tokens.make("ann@example.org", "news")), ONE_CLICK)
+    assert MailEvent.objects.get().textofemail == news
+    assert news.pk < other.pk
