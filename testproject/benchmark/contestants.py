@@ -9,6 +9,7 @@ import json
 import os
 import resource
 import smtplib
+import subprocess
 import sys
 import threading
 import time
@@ -62,7 +63,7 @@ def dbmail(number: int, program: Any, lap: Callable[[str], None]) -> None:
     from django.contrib.auth import get_user_model
     from django.db.models import Q
 
-    from dbmail.cronmail import process_messages, run_pass, send_email_requests
+    from dbmail.cronmail import process_messages, send_email_requests
     from dbmail.models import MessageRequest, PersistentQueryFilter
 
     model = get_user_model()
@@ -74,15 +75,37 @@ def dbmail(number: int, program: Any, lap: Callable[[str], None]) -> None:
         recipients=PersistentQueryFilter.create_from_Q(model, Q()),
         creator=model.objects.first(),
     )
+    others = [_another() for _ in range(int(os.environ.get("PROCESSES", "1")) - 1)]
     lap("start")
-    if os.environ.get("TOGETHER"):
-        run_pass()
-        lap("rows and sending")
-        return
     process_messages()
     lap("rows")
+    for other in others:
+        print("go", file=other.stdin, flush=True)
     send_email_requests()
+    for other in others:
+        other.wait()
     lap("sending")
+
+
+def _another() -> "subprocess.Popen[str]":
+    """A second process that sends from the same queue, ready to begin."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "testproject.benchmark.contestants", "another", "0"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    process.stdout.readline()  # type: ignore[union-attr]  # a pipe
+    return process
+
+
+def another(number: int, program: Any, lap: Callable[[str], None]) -> None:
+    from dbmail.cronmail import send_email_requests
+
+    lap("start")
+    print("ready", flush=True)
+    sys.stdin.readline()
+    send_email_requests()
 
 
 def post_office(number: int, program: Any, lap: Callable[[str], None]) -> None:
@@ -153,7 +176,7 @@ def bare(number: int, program: Any, lap: Callable[[str], None]) -> None:
 
 def main() -> None:
     contestant, number = sys.argv[1], int(sys.argv[2])
-    os.environ["CONTESTANT"] = contestant if contestant != "bare" else "dbmail"
+    os.environ["CONTESTANT"] = contestant if contestant in ("post_office", "mailer") else "dbmail"
     os.environ["DJANGO_SETTINGS_MODULE"] = "testproject.benchmark.settings"
     import django
 
@@ -161,7 +184,7 @@ def main() -> None:
     from django.db import connection
     from django.urls import get_resolver
 
-    program = audience(number) if contestant != "bare" else None
+    program = audience(number) if contestant not in ("bare", "another") else None
     _ = get_resolver().url_patterns  # the project's own imports are nobody's work
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     queries, laps, last = Queries(), {}, [time.perf_counter()]

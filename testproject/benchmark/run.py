@@ -23,7 +23,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--numbers", default="1000,10000", help="mails, for instance 1000,10000,100000")
     parser.add_argument("--databases", default="sqlite,postgresql")
-    parser.add_argument("--connections", default="4", help="SMTP connections of dbmail and of the bare loop")
+    parser.add_argument("--connections", default="8", help="SMTP connections of dbmail and of the bare loop")
+    parser.add_argument("--more", action="store_true", help="also a relay 50 ms away, and two processes")
     parser.add_argument("--peers", default="post_office,mailer", help="measured at the numbers up to 10000")
     given = parser.parse_args()
     numbers = [int(number) for number in given.numbers.split(",")]
@@ -45,11 +46,13 @@ def main() -> None:
                     results[contestant, number] = result
                     show(database, contestant, number, result)
             ratios(database, numbers, given.peers.split(","), results)
+            if given.more:
+                more(database, port, given.connections)
 
 
-def measure(contestant: str, number: int, database: str, port: int, connections: str) -> dict[str, Any]:
+def measure(contestant: str, number: int, database: str, port: str, connections: str, **more: str) -> dict[str, Any]:
     with fresh_database(database) as url:
-        environment = {**os.environ, "DATABASE_URL": url, "SMTP_PORT": str(port), "CONNECTIONS": connections}
+        environment = {**os.environ, "DATABASE_URL": url, "SMTP_PORT": port, "CONNECTIONS": connections, **more}
         environment |= {"CONTESTANT": contestant, "DJANGO_SETTINGS_MODULE": "testproject.benchmark.settings"}
         subprocess.run(
             [sys.executable, "-m", "django", "migrate", "--verbosity=0"], env=environment, check=True, cwd=ROOT
@@ -108,6 +111,43 @@ def ratios(database: str, numbers: list[int], peers: list[str], results: dict[tu
     print()
 
 
+def more(database: str, port: str, connections: str) -> None:
+    """What more connections do where the relay is far away, and what a second process does."""
+    with distant_relay(port) as far:
+        rates = [
+            number / measure("dbmail", number, database, far, lanes)["seconds"]["sending"]
+            for number, lanes in ((300, "1"), (4800, "16"))
+        ]
+    print(f"  a relay 50 ms away, 16 connections ({rates[1]:.0f}/s) against 1 ({rates[0]:.0f}/s):", end=" ")
+    print(f"{rates[1] / rates[0]:.1f} (14)")
+    if database != "sqlite":  # SQLite has one writer at a time
+        one, two = (
+            measure("dbmail", 10_001, database, port, connections, PROCESSES=processes)["seconds"]["sending"]
+            for processes in ("1", "2")
+        )
+        print(f"  two processes against one: {one / two:.2f} (1.6)")
+    print()
+
+
+@contextmanager
+def distant_relay(port: str) -> Iterator[str]:
+    far = _free_port()
+    process = subprocess.Popen(  # noqa: S603 - our own words
+        [sys.executable, "-m", "testproject.benchmark.distant", far, port, "25"], cwd=ROOT
+    )
+    try:
+        _wait_for(far)
+        yield far
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _free_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return str(free.getsockname()[1])
+
+
 @contextmanager
 def fresh_database(kind: str) -> Iterator[str]:
     place = tempfile.mkdtemp(prefix="dbmail-benchmark-")
@@ -129,9 +169,8 @@ def fresh_database(kind: str) -> Iterator[str]:
 
 
 @contextmanager
-def relay() -> Iterator[tuple[int, str]]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+def relay() -> Iterator[tuple[str, str]]:
+    port = _free_port()
     program = shutil.which("smtp-sink", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program:
         user = ["-u", "nobody"] if os.geteuid() == 0 else []
@@ -143,15 +182,15 @@ def relay() -> Iterator[tuple[int, str]]:
             process.terminate()
             process.wait()
     else:
-        threading.Thread(target=asyncio.run, args=[_sink(port)], daemon=True).start()
+        threading.Thread(target=asyncio.run, args=[_sink(int(port))], daemon=True).start()
         _wait_for(port)
         yield port, "a sink of our own (slower than smtp-sink: apt-get install postfix)"
 
 
-def _wait_for(port: int) -> None:
+def _wait_for(port: str) -> None:
     for _ in range(100):
         try:
-            socket.create_connection(("127.0.0.1", port)).close()
+            socket.create_connection(("127.0.0.1", int(port))).close()
         except OSError:
             time.sleep(0.05)
         else:

@@ -8,10 +8,10 @@ from dbmail.cronmail import send_email_requests
 from dbmail.delivery import return_path
 from dbmail.models import PlainRedirect, Suppression, TextOfEmail
 from dbmail.unsubscribe import tokens
-from tests.delivery.test_dkim import key, serve, verify
+from tests.delivery.test_dkim import key, verify
 from tests.incoming.builders import a_class, letter, post
 
-__all__ = ["key", "serve", "verify"]
+__all__ = ["key", "verify"]
 pytestmark = pytest.mark.django_db
 
 
