@@ -32,14 +32,12 @@ class SuppressionForm(forms.ModelForm):
             there = Suppression.objects.filter(address=given["address"], scope=given["scope"]).first()
             if there is not None and not replaces(self.entry(), there, timezone.now()):
                 raise forms.ValidationError(_("This address is left out already: %(why)s."), params={"why": there})
+            self.instance = there or self.instance  # the row that it is for: no other is in its way
         return given
 
     def entry(self, by: Any = None) -> Entry:
         given = {name: self.cleaned_data[name] for name in ("address", "reason", "scope", "source", "expires_at")}
         return Entry(**given, created_by=by)
-
-    def validate_constraints(self) -> None:
-        """Nothing: `clean` looked whether there is an entry that stays."""
 
 
 @admin.register(Suppression)

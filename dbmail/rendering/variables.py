@@ -4,6 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 from django.apps import apps
@@ -70,8 +71,12 @@ def request_context(
 
 def email_host_sender() -> str:
     """The domain that the organisation's mail comes from."""
-    given = getattr(settings, "EMAIL_HOST_SENDER", "")
-    return given or domain_of(parse_mailbox(settings.DEFAULT_FROM_EMAIL).address)
+    return getattr(settings, "EMAIL_HOST_SENDER", "") or _domain_of_mailbox(settings.DEFAULT_FROM_EMAIL)
+
+
+@lru_cache(maxsize=8)
+def _domain_of_mailbox(text: str) -> str:
+    return domain_of(parse_mailbox(text).address)
 
 
 def _name(name: Any) -> str:
