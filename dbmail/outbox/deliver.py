@@ -20,7 +20,8 @@ from .breaker import BroadcastWatch
 from .claim import Claims
 from .clock import uptime
 from .compose import Composer
-from .lanes import BackendLane, Begun, Event, Job, LaneEnded, Lanes, Late, Outcome
+from .lane import Begun, Event, Job, LaneEnded, Late, Outcome
+from .lanes import BackendLane, Lanes
 from .relay import RelayWatch
 from .report import SendReport
 from .retry import RetryDecision, Verdict, decide

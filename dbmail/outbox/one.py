@@ -13,7 +13,8 @@ from ..unsubscribe.suppression import suppress as suppress_address
 from .again import persistently
 from .claim import Claims
 from .compose import Composer
-from .lanes import Job, backend_reply
+from .lane import Job
+from .lanes import backend_reply
 from .retry import RetryDecision, Verdict, decide
 from .rows import mark_sent
 from .settle import attempt, log_attempts, settle

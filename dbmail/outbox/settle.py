@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from ..delivery.smtp import Reply
 from ..models import Attempt, TextOfEmail
-from .lanes import Job
+from .lane import Job
 from .retry import RetryDecision, Verdict
 from .rows import insert_rows
 
