@@ -11,7 +11,9 @@ from ..smtp import TAKE_AND_DROP
 from .site import Site, site
 
 __all__ = ["site"]
-STUDENTS = 60
+#: Kills at random moments; the figure in docs/performance.md is for KILLS=50.
+KILLS = int(os.environ.get("KILLS", "8"))
+STUDENTS = max(60, 8 * KILLS)
 
 
 def everybody(site: Site) -> None:
@@ -89,7 +91,7 @@ def test_what_a_kill_leaves_in_doubt_is_held_if_a_setting_says_so(broadcast):
 def test_kills_at_random_moments_lose_nothing(broadcast):
     site, kills = broadcast, 0
     chance = random.Random(int(os.environ.get("KILL_SEED", "1")))  # noqa: S311 - a test that can be repeated
-    for _ in range(int(os.environ.get("KILLS", "8"))):
+    for _ in range(KILLS):
         process = site.start("dbmail_cron", CONNECTIONS="2")
         after = chance.randrange(1, 12)
         site.relay.on("MAIL", lambda argument, pid=process.pid: os.kill(pid, signal.SIGKILL), nth=after)
@@ -98,7 +100,8 @@ def test_kills_at_random_moments_lose_nothing(broadcast):
         kills += process.returncode == -signal.SIGKILL
     site.run("dbmail_cron", CONNECTIONS="2")
     everybody(site)
-    assert kills > 0
+    assert kills > KILLS // 2  # the others came when all was sent
+    print(f"{kills} kills, {repeats(site)} repeats")
     assert repeats(site) <= 2 * kills
 
 
