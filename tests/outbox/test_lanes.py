@@ -10,6 +10,7 @@ from dbmail.cronmail import send_email_requests
 from dbmail.exceptions import RelayUnavailable
 from dbmail.models import TextOfEmail
 
+from ..smtp import ScriptedSMTPServer
 from .test_claim import queued, sending
 
 pytestmark = pytest.mark.django_db
@@ -140,3 +141,22 @@ def test_replies_cut_into_single_bytes_are_replies(use_mailer):
 
     with a_relay(use_mailer, serve):
         assert send_email_requests().sent == 3
+
+
+@pytest.mark.parametrize("encryption", ["use_tls", "use_ssl"])
+def test_mails_big_and_small_pass_through_tls(encryption, use_mailer, settings, monkeypatch):
+    settings.DBMAIL = {**settings.DBMAIL, "CONNECTIONS": 3}
+    rows = queued(sending(), 40)
+    big = "0123456789abcdef" * 4 + "\n"
+    for row in rows[::10]:
+        row.msgtext = big * 50_000  # more than any socket takes at once
+    TextOfEmail.objects.bulk_update(rows[::10], ["msgtext"])
+    with ScriptedSMTPServer(tls=encryption == "use_tls", implicit_tls=encryption == "use_ssl") as relay:
+        monkeypatch.setenv("SSL_CERT_FILE", str(relay.certificate))
+        backend = "dbmail.delivery.backends.CustomSMTPBackend"
+        use_mailer(backend, host="localhost", port=relay.port, **{encryption: True})
+        assert send_email_requests().sent == 40
+    assert sorted(relay.recipients()) == sorted(row.address for row in rows)
+    assert all(message.tls for message in relay.messages)
+    bodies = [message.data.partition(b"\r\n\r\n")[2] for message in relay.messages]
+    assert sorted(len(body) for body in bodies if len(body) > 1000) == [66 * 50_000] * 4
