@@ -45,9 +45,9 @@ class GateSite:
         self.python.write_text(f"#!/bin/sh\n{script}\n")
         self.python.chmod(0o755)
 
-    def manage(self, *arguments: str) -> None:
+    def manage(self, *arguments: str, **environment: str) -> None:
         command = [sys.executable, "manage.py", *arguments]
-        environment = {**os.environ, **self.environment}
+        environment = {**os.environ, **self.environment, **environment}
         subprocess.run(command, cwd=REPOSITORY, env=environment, check=True)  # noqa: S603
 
     def sql(self, statement: str) -> list[tuple]:
@@ -78,6 +78,32 @@ class GateSite:
 
     def states(self) -> list[tuple]:
         return self.sql("SELECT state, decision FROM dbmail_incomingmessage ORDER BY id")
+
+
+_MAILS = """
+from django.utils import timezone
+from dbmail.models import TextOfEmail
+TextOfEmail.objects.bulk_create(
+    TextOfEmail(address=f"r{n}@away.test", send_to=f"r{n}@away.test", send_from="info@example.org", copy_key=str(n),
+        subject="Hello", msgtext=f"Hello {n}\\n.\\nend\\n", due_at=timezone.now())
+    for n in range(60)
+)
+"""
+
+
+def leaves_whole(site: GateSite) -> None:
+    """Sixty mails over two connections, with the commands for the next one behind the end of each (RFC 2920)."""
+    site.manage("shell", "-c", _MAILS)
+    site.manage("dbmail_cron", CONNECTIONS="2", SMTP_PORT=str(site.server.port))
+    assert site.sql("SELECT DISTINCT state, tries FROM dbmail_textofemail WHERE send_from = 'info@example.org'") == [
+        ("sent", 0)
+    ]
+    if hasattr(site.server, "run_queue"):
+        site.server.run_queue()  # Exim delivers no more than ten a connection at once
+    for n in range(60):
+        assert site.arrived(f"r{n}@away.test").data.endswith(b"Hello %d\r\n.\r\nend\r\n" % n)
+    there = [mail.rcpt_tos[0] for mail in site.sink.messages if mail.rcpt_tos[0].startswith("r")]
+    assert sorted(there) == sorted(f"r{n}@away.test" for n in range(60))
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.e2e.exim import Exim
-from tests.e2e.gate_site import MESSAGE, gate_site
+from tests.e2e.gate_site import MESSAGE, gate_site, leaves_whole
 
 
 @pytest.fixture(scope="module")
@@ -168,3 +168,7 @@ def test_an_awkward_message_is_decided_on_and_leaves_the_queue(site, name):
 def test_what_our_own_list_sent_is_dropped_when_it_comes_back(site):
     site.send("directors@example.org", b"X-Loop: directors@example.org\r\n" + MESSAGE % 9)
     assert site.states()[-1] == ("dropped", "loop")
+
+
+def test_a_broadcast_leaves_through_exim(site):
+    leaves_whole(site)

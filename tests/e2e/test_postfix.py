@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.e2e.gate_site import MESSAGE, gate_site
+from tests.e2e.gate_site import MESSAGE, gate_site, leaves_whole
 from tests.e2e.postfix import Postfix
 
 
@@ -88,3 +88,7 @@ def test_whatever_becomes_of_the_interpreter_the_mail_waits(site, number, script
     assert "Secret" not in site.server.log()
     copies = f"SELECT id FROM dbmail_textofemail WHERE message_id = '{number}@home.test'"  # noqa: S608
     assert len(site.sql(copies)) == 1
+
+
+def test_a_broadcast_leaves_through_postfix(site):
+    leaves_whole(site)
