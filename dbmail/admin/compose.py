@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ..conf import category_choices, config
+from ..conf import category_choices, config, layout_choices
 from ..exceptions import DbmailError
 from ..models import MessageRequest, PersistentQueryFilter
 from ..preflight.palette import palette
@@ -107,6 +107,8 @@ def _context(admin: Any, request: HttpRequest, draft: MessageRequest) -> dict[st
         "sendto_choices": [c for c in SENDTO_WORDS.items() if config().contacts or not c[0]],
         "category_choices": category_choices(),
         "lost_category": draft.category if draft.category not in dict(category_choices()) else "",
+        "layout_choices": layout_choices(),
+        "lost_layout": draft.layout if draft.layout not in dict(layout_choices()) else "",
         "audience_is_fixed": bool(draft.cursor),
         "audience_data": {
             "fields": [_field_data(field) for field in audience_fields()],
