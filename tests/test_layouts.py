@@ -62,7 +62,14 @@ def test_each_body_stands_in_the_layout_and_values_are_escaped(layout):
     assert "<title>For Bob</title>" in bob.msgtext and "<b>Dear Bob</b>" in bob.msgtext
 
 
-def test_the_text_part_has_the_body_and_what_the_layout_says(layout):
+@pytest.mark.parametrize(
+    "shown", ["{{ subject }}", "{{ subject|lower|safe }}", "{% if subject == 'To Ann' %}<hr>{% endif %}"]
+)
+def test_the_text_part_has_the_body_and_what_the_layout_says(layout, shown):
+    layout(
+        f'<html><title>{shown}</title><p title="{{{{ subject }}}}">Head</p>\n'
+        f"{shown}{{{{ body }}}}\n<p>Imprint</p></html>"
+    )
     people = ["Ann", "A*nn", "B\ue0000\ue001", "&lt;", "1. x"]
     for number, name in enumerate(people):
         a_user(f"u{number}", first_name=name)
@@ -70,7 +77,9 @@ def test_the_text_part_has_the_body_and_what_the_layout_says(layout):
         layout="news", subject="To {{ user.first_name }}", msgtext="<p>{{ user.first_name }}</p><p>Bye</p>"
     ).process()
     mails = TextOfEmail.objects.order_by("user_id")
-    assert mails[0].plaintext == "Head\n\nAnn\n\nBye\n\nImprint\n"
+    if shown == "{{ subject }}":
+        assert mails[0].plaintext == "Head\n\nTo Ann\n\nAnn\n\nBye\n\nImprint\n"
+    assert len(mails) == len(people)
     assert [mail.plaintext for mail in mails] == [text_from_html(mail.msgtext) for mail in mails]
 
 

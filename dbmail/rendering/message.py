@@ -50,7 +50,7 @@ class MessageRenderer:
         same |= {"request", "EMAIL_HOST_SENDER"}
         self._subject = compile_template(msgrequest.subject or "", html=False).with_constants(context, same)
         self._body = compile_template(source, html=self.html).with_constants(context, same)
-        self._shapes: dict[tuple[Frame, str], tuple[Pieces, TextTemplate | None]] = {}
+        self._shapes: dict[tuple[tuple[str, str], str], tuple[Pieces, TextTemplate | None]] = {}
 
     def render(self, user: Any) -> Rendered:
         """The mail for `user`. Raises RenderFailed, LayoutError."""
@@ -71,13 +71,14 @@ class MessageRenderer:
         if not self._body.can_mark:
             return self._body.render(context), None
         marked, values = self._body.render_marked(context)
-        shape = self._shapes.get((frame, marked))
+        shape = self._shapes.get((frame.outline, marked))
         if shape is None:
             if len(self._shapes) >= _MAX_SHAPES:
                 return split(marked).fill(values), None
-            shape = self._shapes[frame, marked] = (split(marked), text_template(frame.around(marked)))
+            shape = (split(marked), text_template(frame.marked(marked, len(values))))
+            self._shapes[frame.outline, marked] = shape
         pieces, text = shape
-        return pieces.fill(values), text.fill(values) if text else None
+        return pieces.fill(values), text.fill([*values, *frame.subject]) if text else None
 
 
 def parse_smart_text(msgrequest: MessageRequest, text: str, user: Any) -> str:
