@@ -29,6 +29,8 @@ INSTALLED_APPS = [
     "dbmail",
     "testproject.outreach",
 ]
+if env.bool("EDITOR", default=False):
+    INSTALLED_APPS.append("django_ace")
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "testproject.csp.content_security_policy",

@@ -19,6 +19,7 @@ from ..preflight.palette import palette
 from ..recipients.audience_fields import audience_fields
 from ..recipients.builder import CONDITIONS, NOBODY, tree_of
 from . import draft as drafts
+from .body_field import body_field
 from .permissions import may_compose, may_see_recipients, may_send
 from .preview import sample_user
 
@@ -93,6 +94,7 @@ def _context(admin: Any, request: HttpRequest, draft: MessageRequest) -> dict[st
         variables, problem = palette(draft, user), ""
     except DbmailError as error:
         variables, problem = [], str(error)
+    field, media = body_field(draft.msgtext or "")
     names = ("save", "preview", "body", "count", "survey", "checks", "people", "test", "confirm", "name")
     return {
         **admin.admin_site.each_context(request),
@@ -102,6 +104,8 @@ def _context(admin: Any, request: HttpRequest, draft: MessageRequest) -> dict[st
         "original": draft,
         "draft": draft,
         "values": drafts.initial(draft),
+        "body_field": field,
+        "body_media": media,
         "palette": variables,
         "palette_problem": problem,
         "sendto_choices": [c for c in SENDTO_WORDS.items() if config().contacts or not c[0]],
