@@ -6,6 +6,7 @@
 | dbmail.E002 | a dotted path cannot be imported, or is nothing to call |
 | dbmail.E003 | the DKIM key cannot be used |
 | dbmail.E004 | SendGrid's webhook key cannot be used |
+| dbmail.E005 | a layout of LAYOUTS cannot be used |
 | dbmail.W001 | no SITE_URL: no one-click unsubscribe, no public pages |
 | dbmail.W002 | SITE_URL is not https |
 | dbmail.W003 | dbmail's URLs are not included |
@@ -32,13 +33,14 @@ from django.core.exceptions import ImproperlyConfigured
 from django.urls import NoReverseMatch, reverse
 
 from .addresses import parse_mailbox
-from .conf import config, load, read, site_url
+from .conf import config, layouts, load, read, site_url
 from .delivery import dkim
 from .delivery.backends import TIMEOUT
 from .delivery.connection import configured_backend, relay_name, speaks_smtp
 from .delivery.sender import allowed
-from .exceptions import AddressError, SettingError
+from .exceptions import AddressError, LayoutError, SettingError
 from .providers.sendgrid import public_key
+from .rendering.layout import Layout
 
 _NO_MAIL = {f"django.core.mail.backends.{name}" for name in ("console", "dummy", "filebased", "locmem")}
 _LOCAL = ("localhost", "127.0.0.1", "::1", "")
@@ -50,7 +52,7 @@ _NO_DOMAIN = ("localhost", ".localhost", ".test", ".invalid", ".example", ".loca
 def check_settings(**_: Any) -> list[CheckMessage]:
     """What cannot work, whatever the project does."""
     found = list(_unreadable())
-    return found or [*_paths(), *_keys()]
+    return found or [*_paths(), *_keys(), *_layouts()]
 
 
 @register(Tags.security, deploy=True)
@@ -107,6 +109,15 @@ def _keys() -> Iterator[CheckMessage]:
         except SettingError as error:
             hint = "Copy the verification key from SendGrid's event webhook settings."
             yield Error(str(error), hint=hint, id="dbmail.E004")
+
+
+def _layouts() -> Iterator[CheckMessage]:
+    for name in layouts():
+        try:
+            Layout(name)
+        except LayoutError as error:
+            hint = "A layout is a template of the project's own: an HTML document with {{ body }} in it."
+            yield Error(str(error), hint=hint, id="dbmail.E005")
 
 
 def _site() -> Iterator[CheckMessage]:

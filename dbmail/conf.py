@@ -77,6 +77,9 @@ class Config:
     render_max_seconds: float = 5.0
     #: Template libraries (dotted paths) whose tags and filters mail may use besides Django's own.
     template_libraries: tuple[str, ...] = ()
+    #: What a broadcast's body can be set in: {"newsletter": "mail/newsletter.html"}, or with a title,
+    #: {"newsletter": ("Monthly newsletter", "mail/newsletter.html")}: a template of the project's own with {{ body }}.
+    layouts: dict[str, Any] = field(default_factory=dict)
     #: Attribute names that templates never show, on any object; added to the built-in list.
     secret_names: tuple[str, ...] = ()
     #: Whether several recipients at one address get one copy when their mails are equal.
@@ -195,6 +198,8 @@ def _typed(key: str, value: Any, default: Any) -> Any:
         raise SettingError(f"DBMAIL[{key!r}] must be a positive timedelta.")
     if key == "CATEGORIES":
         _check_categories(value)
+    if key == "LAYOUTS":
+        _check_layouts(value)
     if key == "DKIM":
         _check_dkim(value)
     if key == "IN_DOUBT" and value not in ("resend", "hold"):
@@ -215,6 +220,19 @@ def _check_categories(categories: dict[Any, Any]) -> None:
             )
         if not isinstance(title, str | Promise) or not title:
             raise SettingError(f'DBMAIL["CATEGORIES"][{name!r}] must be the title that people see.')
+
+
+def _check_layouts(given: dict[Any, Any]) -> None:
+    for name, value in given.items():
+        if not isinstance(name, str) or not 0 < len(name) <= 64:
+            raise SettingError(f'DBMAIL["LAYOUTS"]: {name!r} cannot be the name of a layout; use up to 64 characters.')
+        parts = (name, value) if isinstance(value, str) else value
+        if (
+            not isinstance(parts, tuple | list)
+            or len(parts) != 2
+            or not all(isinstance(p, str | Promise) for p in parts)
+        ):
+            raise SettingError(f'DBMAIL["LAYOUTS"][{name!r}] must be the name of a template, or (title, template).')
 
 
 def _ips(texts: tuple[str, ...]) -> tuple[str, ...]:
@@ -246,6 +264,20 @@ def check_category(name: str) -> None:
     if name and name not in known:
         choices = f"Known: {', '.join(known)}." if known else "It has none."
         raise UnknownCategory(f'DBMAIL["CATEGORIES"] has no category {name!r}. {choices}')
+
+
+def layouts() -> dict[str, tuple[Any, str]]:
+    """The layouts of the project: name -> title and template. Raises SettingError."""
+    given = config().layouts
+    return {name: (name, value) if isinstance(value, str) else tuple(value) for name, value in given.items()}
+
+
+def layout_choices() -> list[tuple[str, Any]]:
+    """As `category_choices`, for layouts."""
+    try:
+        return [(name, title) for name, (title, _) in layouts().items()]
+    except SettingError:
+        return []
 
 
 def load(key: str, dotted_path: str) -> Callable[..., Any]:

@@ -43,6 +43,10 @@ class RenderFailed(DbmailError):
     """A valid template failed for one recipient, or went over the limits of size or time."""
 
 
+class LayoutError(DbmailError, ValueError):
+    """A layout that DBMAIL["LAYOUTS"] does not declare, that cannot be rendered, or that does not fit the body."""
+
+
 class UnknownSendTo(DbmailError, ValueError):
     """A send-to name that is none of MessageRequest's constants."""
 

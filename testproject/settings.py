@@ -29,6 +29,8 @@ INSTALLED_APPS = [
     "dbmail",
     "testproject.outreach",
 ]
+if env.bool("EDITOR", default=False):
+    INSTALLED_APPS.append("django_ace")
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "testproject.csp.content_security_policy",
@@ -79,6 +81,7 @@ DBMAIL = {
     "CONTACTS": "testproject.outreach.contacts.contacts",
     "ROSTERS": "testproject.outreach.rosters.roster",
     "USER_ALIASES": "testproject.outreach.rosters.has_alias",
+    "LAYOUTS": {"newsletter": ("Newsletter", "mail/newsletter.html")},
     "AUTHSERV_IDS": env.list("AUTHSERV_IDS", default=[]),
     "INCOMING_MAX_SIZE": env.int("INCOMING_MAX_SIZE", default=30_000_000),
     "INCOMING_SEND_SECONDS": env.float("INCOMING_SEND_SECONDS", default=10.0),

@@ -52,6 +52,8 @@ def test_django_runs_them(settings):
         ({"HANDLERS": ["no.such.Handler"]}, ["E002"]),
         ({"DKIM": {"SELECTOR": "x", "KEY": "/no/such/key.pem"}}, ["E003"]),
         ({"SENDGRID_WEBHOOK_KEY": "abc"}, ["E004"]),
+        ({"LAYOUTS": {"news": ("News",)}}, ["E001"]),
+        ({"LAYOUTS": {"a": "no/such.html", "b": "dbmail/message.txt", "news": "mail/newsletter.html"}}, ["E005"] * 2),
     ],
     ids=str,
 )

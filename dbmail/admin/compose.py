@@ -12,13 +12,14 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ..conf import category_choices, config
+from ..conf import category_choices, config, layout_choices
 from ..exceptions import DbmailError
 from ..models import MessageRequest, PersistentQueryFilter
 from ..preflight.palette import palette
 from ..recipients.audience_fields import audience_fields
 from ..recipients.builder import CONDITIONS, NOBODY, tree_of
 from . import draft as drafts
+from .body_field import body_field
 from .permissions import may_compose, may_see_recipients, may_send
 from .preview import sample_user
 
@@ -93,6 +94,7 @@ def _context(admin: Any, request: HttpRequest, draft: MessageRequest) -> dict[st
         variables, problem = palette(draft, user), ""
     except DbmailError as error:
         variables, problem = [], str(error)
+    field, media = body_field(draft.msgtext or "")
     names = ("save", "preview", "body", "count", "survey", "checks", "people", "test", "confirm", "name")
     return {
         **admin.admin_site.each_context(request),
@@ -102,11 +104,15 @@ def _context(admin: Any, request: HttpRequest, draft: MessageRequest) -> dict[st
         "original": draft,
         "draft": draft,
         "values": drafts.initial(draft),
+        "body_field": field,
+        "body_media": media,
         "palette": variables,
         "palette_problem": problem,
         "sendto_choices": [c for c in SENDTO_WORDS.items() if config().contacts or not c[0]],
         "category_choices": category_choices(),
         "lost_category": draft.category if draft.category not in dict(category_choices()) else "",
+        "layout_choices": layout_choices(),
+        "lost_layout": draft.layout if draft.layout not in dict(layout_choices()) else "",
         "audience_is_fixed": bool(draft.cursor),
         "audience_data": {
             "fields": [_field_data(field) for field in audience_fields()],

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ..conf import category_choices
+from ..conf import category_choices, layout_choices
 from ..exceptions import DbmailError, UnstorableQuery
 from ..models import MessageRequest, PersistentQueryFilter
 from ..recipients import query_json
@@ -18,7 +18,10 @@ from ..recipients.builder import parse_tree, to_q, tree_of
 
 #: How browsers write a datetime-local.
 _TIME_FORMATS = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
-_FIELDS = ("subject", "msgtext", "sender", "sendto_fn_name", "special_headers", "processed_by", "public", "category")
+_FIELDS = (
+    *("subject", "msgtext", "layout", "sender", "sendto_fn_name", "special_headers", "processed_by", "public"),
+    "category",
+)
 
 
 class DraftForm(forms.Form):
@@ -28,6 +31,11 @@ class DraftForm(forms.Form):
     sendto_fn_name = forms.ChoiceField(choices=MessageRequest.SENDTO_FN_CHOICES, required=False)
     subject = forms.CharField(required=False, max_length=2000)
     msgtext = forms.CharField(required=False, max_length=2_000_000, strip=False)
+    layout = forms.ChoiceField(
+        choices=layout_choices,
+        required=False,
+        error_messages={"invalid_choice": gettext_lazy("There is no layout “%(value)s” any more: choose another.")},
+    )
     sender = forms.CharField(required=False, max_length=500)
     reply_to = forms.CharField(required=False, max_length=500)
     processed_by = forms.DateTimeField(required=False, input_formats=_TIME_FORMATS)
@@ -66,7 +74,7 @@ class DraftForm(forms.Form):
         """`draft` with the fields that could be read, not saved. Its audience stays once mails were made of it."""
         self.is_valid()
         given = self.cleaned_data
-        for name in ("subject", "msgtext", "sender", "processed_by", "public", "category", "sendto_fn_name"):
+        for name in _FIELDS:
             if name in given and not (name == "sendto_fn_name" and draft.cursor):
                 setattr(draft, name, given[name])
         if given.get("audience") is not None and not draft.cursor:
@@ -137,6 +145,7 @@ def initial(draft: MessageRequest) -> dict[str, Any]:
     return {
         "subject": draft.subject or "",
         "msgtext": draft.msgtext or "",
+        "layout": draft.layout,
         "sender": draft.sender or "",
         "reply_to": reply_to(draft),
         "sendto_fn_name": draft.sendto_fn_name,

@@ -65,7 +65,9 @@ def as_json(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpRes
     try:
         rendered = MessageRenderer(draft).render(user)
     except DbmailError as error:
-        if not any(finding.level is Level.ERROR and finding.field in ("subject", "msgtext") for finding in findings):
+        if not any(
+            finding.level is Level.ERROR and finding.field in ("subject", "msgtext", "layout") for finding in findings
+        ):
             findings.append(Finding(Level.ERROR, "msgtext", str(error)))
     else:
         shown |= {"subject": rendered.subject, "html": is_html(rendered.body), "headers": _headers(draft, user)}
@@ -76,8 +78,15 @@ def as_json(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpRes
 
 
 def _content(rendered: Rendered) -> Content:
-    html = rendered.body if is_html(rendered.body) else ""
-    return Content(rendered.subject, rendered.plaintext or rendered.body, html, site_url().startswith("https://"))
+    html, frame = rendered.body if is_html(rendered.body) else "", rendered.frame
+    return Content(
+        rendered.subject,
+        rendered.plaintext or rendered.body,
+        html,
+        site_url().startswith("https://"),
+        frame.before,
+        frame.after,
+    )
 
 
 def _errors(draft: MessageRequest) -> list[Finding]:

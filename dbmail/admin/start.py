@@ -18,6 +18,7 @@ _SHOWN = 20
 _COPIED = (
     "subject",
     "msgtext",
+    "layout",
     "special_headers",
     "recipients",
     "sendto_fn_name",

@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ..conf import category_choices
+from ..conf import category_choices, layout_choices
 from ..exceptions import DbmailError
 from ..wake import wake_workers
 from .filters import PersistentQueryFilter
@@ -115,6 +115,13 @@ class MessageRequest(models.Model):
         blank=True,
         default="",
         help_text="What kind of mail this is: people can leave one category and stay in the others.",
+    )
+    layout = models.CharField(
+        max_length=64,
+        choices=layout_choices,
+        blank=True,
+        default="",
+        help_text="What of the project's layouts stands around the body, which then is HTML without an <html> tag.",
     )
     public = models.BooleanField(
         default=False, help_text="Anyone may read the subject and body at /email/<id>, without any recipient's data."

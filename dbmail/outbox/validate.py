@@ -12,6 +12,7 @@ from ..conf import check_category
 from ..exceptions import DbmailError
 from ..models import MessageRequest, MessageVars
 from ..recipients.sendto import send_to_function
+from ..rendering.layout import layout_of
 from ..rendering.lint import template_problems
 from .author import author
 from .compose import request_headers
@@ -37,6 +38,7 @@ def request_errors(request: MessageRequest) -> Errors:
     if re.search(r"[\r\n]", (request.subject or "").strip()):
         errors["subject"] = [ValidationError("A subject is one line.", code="invalid")]
     check("category", lambda: check_category(request.category))
+    check("layout", lambda: layout_of(request.layout, request.msgtext or ""))
     check("sendto_fn_name", lambda: send_to_function(request.sendto_fn_name))
     for field in ("processed_by", "created_at"):
         moment = getattr(request, field)

@@ -1,7 +1,7 @@
 """Checks of one rendered mail. Each is a pure function from the mail to findings."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from urllib.parse import SplitResult, urlsplit
 
@@ -19,16 +19,28 @@ _SCHEMES_WITHOUT_HOST = ("mailto", "tel", "sms")
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A mail as one recipient gets it. `html` is "" for a plain one; `unsubscribable`: it carries a https link."""
+    """A mail as one recipient gets it. `html` is "" for a plain one; `unsubscribable`: it carries a https link;
+    `before`, `after`: what of `html` is the layout's."""
 
     subject: str
     text: str
     html: str = ""
     unsubscribable: bool = True
+    before: str = ""
+    after: str = ""
 
 
 def check_content(content: Content) -> list[Finding]:
-    return [finding for check in CHECKS for finding in check(content)]
+    return [_placed(finding, content) for check in CHECKS for finding in check(content)]
+
+
+def _placed(finding: Finding, content: Content) -> Finding:
+    """With the line in the body as it is written; what stands in the layout has none, and is the layout's."""
+    if finding.line is None or not content.before:
+        return finding
+    line = finding.line - content.before.count("\n")
+    lines = content.html.count("\n") + 1 - content.before.count("\n") - content.after.count("\n")
+    return replace(finding, line=line) if 1 <= line <= lines else replace(finding, field="layout", line=None)
 
 
 def _no_text(content: Content) -> Iterator[Finding]:

@@ -194,6 +194,57 @@ def test_the_preview_keeps_its_place_while_one_writes(person):
     assert page.evaluate("document.activeElement.id") == "id_msgtext"
 
 
+@pytest.fixture
+def editor(site):
+    """The site with django-ace installed."""
+    site.environment["EDITOR"] = "1"
+
+
+@pytest.mark.usefixtures("editor")
+def test_the_editor_keeps_every_character_and_all_that_the_plain_field_does(person):
+    page = person.page
+    person.go("/admin/dbmail/messagerequest/add/")
+    page.click("text=Start with an empty message")
+    page.wait_for_selector(".ace_editor .ace_text-input", state="attached")
+    text = (
+        '<html><body>\n{% if user.first_name %}\n<p title="x">{{ user.first_name|default:"you" }} & <b>co\n{% endif %}'
+    )
+    page.click(".ace_scroller")
+    page.keyboard.type(text)
+    assert _squeezed(page.input_value("#id_msgtext")) == _squeezed(text)
+    frame = page.frame_locator("#dbmail-preview iframe:not(.dbmail-loading)")
+    playwright.expect(frame.locator("body")).to_contain_text("[first name] & co")
+    # A variable goes where the cursor is, in place of what is marked.
+    page.keyboard.press("Control+a")
+    page.keyboard.type("<html>Dear X")
+    page.keyboard.press("Shift+ArrowLeft")
+    page.click("[data-insert='user.last_name']")
+    page.keyboard.type("!")
+    assert page.input_value("#id_msgtext") == "<html>Dear {{ user.last_name }}!"
+    # A mistake leads to its line.
+    page.keyboard.press("Enter")
+    page.keyboard.type("{{ user.frist_name }}")
+    person.expect("#findings", "frist_name")
+    page.click("#findings a:has-text('frist_name')")
+    page.keyboard.type("ok")
+    assert page.input_value("#id_msgtext") == "<html>Dear {{ user.last_name }}!\nok"
+    # It was kept, and Escape lets the keyboard out.
+    person.expect("#save-state", "Saved.")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Tab")
+    assert page.evaluate("!document.activeElement.closest('.ace_editor')")
+    page.reload()
+    assert page.input_value("#id_msgtext") == "<html>Dear {{ user.last_name }}!\nok"
+    person.expect(".ace_content", "{{ user.last_name }}!")
+    colours = "getComputedStyle(document.querySelector('.ace_meta.ace_tag')).color"
+    assert page.evaluate(colours) != page.evaluate("getComputedStyle(document.querySelector('.ace_line')).color")
+
+
+def _squeezed(text: str) -> list[str]:
+    """Lines without the indent that an editor gives a new one."""
+    return [line.strip() for line in text.splitlines()]
+
+
 def test_no_script_of_a_mail_runs_in_its_preview(person):
     page = person.page
     compose(person, text="<html><body><p>Hi</p><script>parent.document.title = 'taken'</script></body></html>")

@@ -1,0 +1,112 @@
+"""A project's layout around a body. It is the project's own template, found by its loaders and trusted."""
+
+import re
+from dataclasses import dataclass
+
+from django.template.exceptions import TemplateDoesNotExist
+from django.template.loader import get_template
+from django.utils.html import escape
+from django.utils.safestring import mark_safe
+
+from ..conf import layouts
+from ..exceptions import LayoutError
+from .text import is_html
+from .text_template import CLOSE, OPEN, mark
+
+# Where the body goes, and the subject in an outline.
+_BODY, _SUBJECT = f"{OPEN}body{CLOSE}", f"{OPEN}subject{CLOSE}"
+_MARKS = re.compile(f"[{OPEN}{CLOSE}]")
+_TAG = re.compile(r"<[a-z!/]", re.IGNORECASE)
+_EMPTY_LINES = re.compile(r"(\n[ \t]*\n\s*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What stands before and after the body; nothing where a broadcast has no layout.
+
+    `outline` is the same with a mark for the subject, and `subject` what stands at that mark, if all that the
+    layout does with the subject is to show it. Mails of many subjects then have one outline.
+    """
+
+    before: str = ""
+    after: str = ""
+    outline: tuple[str, str] = ("", "")
+    subject: tuple[str, ...] = ()
+
+    def around(self, body: str) -> str:
+        return f"{self.before}{body}{self.after}"
+
+    def marked(self, body: str, number: int) -> str:
+        """The outline around a body with marks in it; the mark `number` is the subject's."""
+        before, after = self.outline
+        return f"{before}{body}{after}".replace(_SUBJECT, mark(number))
+
+
+class Layout:
+    """The layout of this name. Raises LayoutError where it is unknown, broken, or no HTML document with a body."""
+
+    def __init__(self, name: str) -> None:
+        known = layouts()
+        if name not in known:
+            choices = f"Known: {', '.join(known)}." if known else "It has none."
+            raise LayoutError(f'DBMAIL["LAYOUTS"] has no layout {name!r}. {choices}')
+        self._name = name
+        path = known[name][1]
+        try:
+            self._template = get_template(path)
+        except TemplateDoesNotExist as error:
+            raise LayoutError(f"The layout {name!r}: there is no template {error}.") from error
+        except Exception as error:  # libraries' tags may raise anything while they are compiled
+            raise LayoutError(f"The layout {name!r} ({path}): {type(error).__name__}: {error}") from error
+        self._outline = self._render(_SUBJECT)
+        self._last: tuple[str, Frame] | None = None
+
+    def frame(self, subject: str) -> Frame:
+        """The layout with this subject. It is rendered anew only where the last mail had another one."""
+        if self._last is None or self._last[0] != subject:
+            self._last = (subject, self._frame(_MARKS.sub("", subject)))
+        return self._last[1]
+
+    def _frame(self, subject: str) -> Frame:
+        real = self._render(subject)
+        shown = str(escape(subject))
+        if (self._outline[0].replace(_SUBJECT, shown), self._outline[1].replace(_SUBJECT, shown)) == real:
+            return Frame(*real, self._outline, (shown,))
+        return Frame(*real, real)
+
+    def _render(self, subject: str) -> tuple[str, str]:
+        """What stands before and after the body."""
+        context = {"body": mark_safe(_BODY), "subject": subject}  # noqa: S308 - our own mark
+        try:
+            html = self._template.render(context)
+        except Exception as error:  # the project's own tags and templates may raise anything
+            raise LayoutError(f"The layout {self._name!r} failed: {type(error).__name__}: {error}") from error
+        before, *after = html.split(_BODY)
+        if len(after) != 1:
+            raise LayoutError(f"The layout {self._name!r} must show {{{{ body }}}} once, not {len(after)} times.")
+        if not is_html(before):
+            raise LayoutError(f"The layout {self._name!r} must be a whole document, with an <html> tag.")
+        return before, after[0]
+
+
+def layout_of(name: str, source: str) -> Layout | None:
+    """The layout `name` for a body with this source; None for "". Raises LayoutError."""
+    if not name:
+        return None
+    layout = Layout(name)
+    if is_html(source):
+        raise LayoutError(
+            f"The body is a whole document, with an <html> tag of its own, and cannot be set in the layout {name!r}. "
+            "Take the layout away, or leave only what stands in <body>."
+        )
+    return layout
+
+
+def fragment(source: str) -> str:
+    """A body as HTML for a layout: text without any tag keeps its paragraphs and lines, as a reader expects."""
+    if _TAG.search(source):
+        return source
+    # Line numbers stay: errors name them.
+    parts = _EMPTY_LINES.split(source.strip("\n"))
+    parts[::2] = [f"<p>{part}</p>".replace("\n", "<br>\n") for part in parts[::2]]
+    return "".join(parts)
