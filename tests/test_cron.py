@@ -126,7 +126,8 @@ def test_sending_costs_at_most_1_1_queries_a_mail(relay):
     with CaptureQueriesContext(connection) as queries:
         run()
     assert len(relay.messages) == 1000
-    assert len(queries) <= 1.1 * 1000
+    # The test's own transaction makes savepoints of ours.
+    assert sum("SAVEPOINT" not in query["sql"] for query in queries) <= 1.1 * 1000
 
 
 def test_no_recipient_is_logged_at_info(relay, caplog):
