@@ -32,6 +32,7 @@ class IncomingMessageAdmin(ReadOnly, FastList):
     list_select_related = ["emaillist"]
     ordering = ["-id"]
     sortable_by = ()
+    order_in_state = ("-received_at", "-id")
     search_addresses = ("recipient",)
     search_help_text = gettext_lazy("The whole address that it was for, or the number of a message.")
     change_form_template = "admin/dbmail/incomingmessage/change_form.html"

@@ -1,6 +1,7 @@
 """Mails, their recipients and the tries to send them: to be read, never edited."""
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 
@@ -25,6 +26,7 @@ class TextOfEmailAdmin(ReadOnly, RecipientsOnly, FastList):
     list_select_related = ["messagerequest"]
     ordering = ["-id"]
     sortable_by = ()  # only the primary key has an index that fits
+    order_in_state = ("-created_at", "-id")
     search_ids = ("pk", "messagerequest_id")
     search_addresses = ("address",)
     search_help_text = "A whole e-mail address, or the number of a mail or broadcast."
@@ -51,13 +53,17 @@ class TextOfEmailAdmin(ReadOnly, RecipientsOnly, FastList):
 @admin.register(EmailRequest)
 class EmailRequestAdmin(ReadOnly, RecipientsOnly, FastList):
     list_display = ["id", "target", "msgreq", "textofemail"]
-    list_select_related = ["target", "msgreq", "textofemail"]
+    list_select_related = ()
     ordering = ["-id"]
     sortable_by = ()
     search_ids = ("pk", "msgreq_id", "target_id")
     search_addresses = ("textofemail__address",)
     search_help_text = "A whole e-mail address, or the number of a recipient, broadcast or user."
     raw_id_fields = ["target", "msgreq", "textofemail"]
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[EmailRequest]":
+        """With their mails fetched for one page: a join would sort all mails of a broadcast, bodies and all."""
+        return super().get_queryset(request).prefetch_related("target", "msgreq", "textofemail")
 
 
 @admin.register(Attempt)

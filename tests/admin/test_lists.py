@@ -79,6 +79,14 @@ def test_a_mail_is_found_by_its_whole_address_however_it_is_written(admin_client
     assert [mail.address for mail in page.context["cl"].result_list] == ["ann@example.org"]
 
 
+def test_the_mails_of_one_state_are_not_sorted_first(admin_client):
+    a_mail("ann@example.org", state="sent")
+    page = admin_client.get(reverse("admin:dbmail_textofemail_changelist"), {"state": "sent"})
+    assert [mail.address for mail in page.context["cl"].result_list] == ["ann@example.org"]
+    if connection.vendor == "sqlite":
+        assert "TEMP B-TREE" not in page.context["cl"].queryset.explain()
+
+
 def test_what_is_neither_an_address_nor_a_number_finds_nothing(admin_client):
     a_mail("ann@example.org")
     page = admin_client.get(reverse("admin:dbmail_textofemail_changelist"), {"q": "ann"})

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from datetime import timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -50,6 +51,26 @@ def test_progress_is_told_by_state(admin_client, sent):
     assert (seen["state"], seen["over"]) == ("done", True)
     assert (seen["counts"]["sent"], seen["counts"]["failed"], seen["made"], seen["waiting"]) == (1, 2, 3, 0)
     assert sum(admin_client.get(url("chart", sent)).json()["bars"]) == 1
+
+
+def test_the_chart_of_many_mails_is_an_estimate_from_a_sample(admin_client, monkeypatch):
+    request = a_request()
+    begun = timezone.now() - timedelta(minutes=9)
+    TextOfEmail.objects.bulk_create(
+        TextOfEmail(
+            messagerequest=request,
+            address=f"{n}@example.org",
+            copy_key=str(n),
+            state=Mail.SENT,
+            sent=begun + timedelta(minutes=n % 10),
+        )
+        for n in range(220)
+    )
+    exact = admin_client.get(url("chart", request)).json()
+    assert (exact["bars"], exact["every"], exact["minutes"]) == ([22] * 10, 1, 1)
+    monkeypatch.setattr("dbmail.admin.watch._SAMPLE", 20)
+    estimate = admin_client.get(url("chart", request)).json()
+    assert (estimate["every"], sum(estimate["bars"]), len(estimate["bars"])) == (11, 220, 10)
 
 
 def test_failures_are_one_group_where_only_addresses_differ(admin_client, sent):

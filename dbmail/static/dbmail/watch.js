@@ -3,7 +3,7 @@
 (() => {
   const page = document.getElementById("dbmail-watch");
   const parts = document.getElementById("watch-parts");
-  const EVERY = 2000, DRAW_EVERY = 20000; // the chart looks at every mail that left
+  const EVERY = 2000, DRAW_EVERY = 20000; // the chart looks at many mails
   let drawn = 0;
   let now = JSON.parse(document.getElementById("watch-now").textContent);
   let history = [[Date.now(), now.left]];
@@ -69,7 +69,8 @@
     const most = Math.max(...seen.bars);
     const places = Math.max(seen.bars.length, 12);
     const svg = make("svg", { viewBox: `0 0 ${places * 10} 100`, preserveAspectRatio: "none", role: "img" });
-    words.textContent = dbmail.say("chart", dbmail.number(seen.bars.reduce((a, b) => a + b, 0)), dbmail.number(seen.bars.length * seen.minutes), dbmail.number(most), seen.minutes);
+    const shown = (count) => `${seen.every > 1 ? "≈ " : ""}${dbmail.number(count)}`;
+    words.textContent = dbmail.say("chart", shown(seen.bars.reduce((a, b) => a + b, 0)), dbmail.number(seen.bars.length * seen.minutes), shown(most), seen.minutes);
     svg.setAttribute("aria-label", words.textContent);
     seen.bars.forEach((count, place) => {
       const height = (count / most) * 98;
