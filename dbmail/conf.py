@@ -93,6 +93,8 @@ class Config:
     dkim: dict[str, str] = field(default_factory=dict)
     #: Selectors of the DKIM keys that the relay or provider signs with, for the doctor to look up.
     dkim_selectors: tuple[str, ...] = ()
+    #: DNS servers that the doctor and the check of From ask, "192.0.2.53" or "192.0.2.53:5353". Default: the system's.
+    resolvers: tuple[str, ...] = ()
     #: IP addresses that mail leaves from, for the doctor, where that is not the relay's own.
     sends_from: tuple[str, ...] = ()
     #: SendGrid's public key for its signed event webhook; two with a blank between while it is being changed.

@@ -85,6 +85,7 @@ DBMAIL = {
     "AUTHSERV_IDS": env.list("AUTHSERV_IDS", default=[]),
     "INCOMING_MAX_SIZE": env.int("INCOMING_MAX_SIZE", default=30_000_000),
     "INCOMING_SEND_SECONDS": env.float("INCOMING_SEND_SECONDS", default=10.0),
+    "RESOLVERS": env.list("RESOLVERS", default=[]),
     "CONNECTIONS": env.int("CONNECTIONS", default=1),
     "IN_DOUBT": env("IN_DOUBT", default="resend"),
     "RETRY_WAIT": timedelta(seconds=env.float("RETRY_WAIT", default=1200)),

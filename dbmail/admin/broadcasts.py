@@ -41,6 +41,7 @@ class MessageRequestAdmin(FastList):
             ("name", compose.name_audience, may_compose, "POST"),
             ("preview", preview.as_json, may_prepare, "POST"),
             ("body", preview.as_html, may_prepare, "POST"),
+            ("sender", preview.sender, may_prepare, "POST"),
             ("people", preview.people, may_see_recipients, "GET"),
             ("count", survey.count, may_prepare, "POST"),
             ("survey", survey.piece, may_prepare, "POST"),

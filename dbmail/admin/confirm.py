@@ -111,7 +111,7 @@ def _context(admin: Any, request: HttpRequest, draft: MessageRequest, problem: s
     except DbmailError:
         sender = ""
     large = people > config().large_audience
-    names = ("preview", "body", "survey", "checks", "confirm", "people")
+    names = ("preview", "body", "sender", "survey", "checks", "confirm", "people")
     return {
         **admin.admin_site.each_context(request),
         "opts": admin.opts,

@@ -21,7 +21,7 @@ from ..doctor.project import examine_project, keep
 from ..domains.errors import DomainsError
 from ..exceptions import DbmailError
 from ..models import DoctorReport
-from .permissions import ReadOnly, may_run_doctor
+from .permissions import ReadOnly, may_run_doctor, may_see_doctor
 
 #: Seconds that a person waits at most, and for one server; web servers give a request about thirty.
 WAIT, WAIT_EACH = 20, 5
@@ -86,7 +86,7 @@ class DoctorAdmin(ReadOnly, admin.ModelAdmin):
         return redirect("admin:dbmail_doctorreport_changelist")
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_view_permission(request, obj) or may_run_doctor(request.user)
+        return may_see_doctor(request.user)
 
 
 def _in_words(findings: Iterable[dict[str, Any]]) -> str:

@@ -35,6 +35,11 @@ def may_run_doctor(user: Any) -> bool:
     return bool(user.has_perm("dbmail.run_doctor"))
 
 
+def may_see_doctor(user: Any) -> bool:
+    """Read what it found."""
+    return bool(user.has_perm("dbmail.view_doctorreport")) or may_run_doctor(user)
+
+
 class RecipientsOnly:
     """For a ModelAdmin whose rows hold addresses or personal mail: viewing takes the right to see recipients too."""
 

@@ -6,6 +6,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import reverse
 from django.utils.html import escape
 from django.utils.translation import gettext as _
 from django.views.decorators.clickjacking import xframe_options_sameorigin
@@ -20,12 +21,13 @@ from ..outbox.compose import request_headers
 from ..outbox.validate import request_errors
 from ..preflight.content import Content, check_content
 from ..preflight.findings import Finding, Level
+from ..preflight.sender import check_sender
 from ..recipients.sendto import addresses_for
 from ..rendering.message import MessageRenderer, Rendered
 from ..rendering.text import is_html
 from ..views import nobody
 from . import draft as drafts
-from .permissions import may_see_recipients
+from .permissions import may_see_doctor, may_see_recipients
 
 #: The mail's own styles and pictures, no script. The page may read where it is scrolled to: same origin, no scripts.
 _POLICY = (
@@ -108,6 +110,17 @@ def as_data(finding: Finding) -> dict[str, Any]:
         "message": finding.message,
         "line": finding.line,
     }
+
+
+def sender(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpResponse:
+    """What DNS says about the domain in From: apart, since it may take two seconds."""
+    try:
+        domain = author(draft_of(request, stored)).sender.domain
+    except DbmailError:
+        return JsonResponse({"findings": []})  # the other checks say what is wrong with it
+    more = {"more": _("What to do"), "more_url": reverse("admin:dbmail_doctorreport_changelist")}
+    shown = [as_data(finding) for finding in check_sender(domain)]
+    return JsonResponse({"findings": [{**one, **more} for one in shown] if may_see_doctor(request.user) else shown})
 
 
 def _headers(draft: MessageRequest, user: Any) -> list[tuple[str, str]]:

@@ -115,7 +115,7 @@ def _domain(domain: str, setup: Setup, dns: Dns, senders: Iterable[str]) -> Doma
             DkimKey(name, _ask(dns, f"{name}._domainkey.{domain}", "TXT"), setup.own_keys.get(name, ""))
             for name in setup.selectors
         ),
-        dmarc=_dmarc(domain, dns),
+        dmarc=dmarc_of(domain, dns),
     )
 
 
@@ -139,7 +139,8 @@ def _spf(domain: str, dns: Dns, senders: Iterable[str]) -> Spf:
     return Spf(Answer(records), lookups, results=results)
 
 
-def _dmarc(domain: str, dns: Dns) -> Dmarc:
+def dmarc_of(domain: str, dns: Dns) -> Dmarc:
+    """The policy that receivers find for `domain`."""
     found_at, found, organisation = "", Answer(), ""
     for name in parents(domain):
         answer = _ask(dns, f"_dmarc.{name}", "TXT")

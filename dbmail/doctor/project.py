@@ -36,10 +36,11 @@ _LEFT_OVER = timedelta(hours=1)
 def examine_project(
     resolvers: Iterable[str] = (), *, network: bool = True, patience: Patience | None = None
 ) -> list[Finding]:
-    """All findings about this project; `resolvers` as for `domains.check.Dns`. Writes nothing that stays.
+    """All findings about this project; `resolvers` as for `domains.check.Dns`, else the setting's.
 
-    With `network` the relay and the MX are asked, and the unsubscribe page is tried with an address of its own.
-    Raises SettingError for settings that cannot be read; NotConfigured for a resolver that is none.
+    Writes nothing that stays. With `network` the relay and the MX are asked, and the unsubscribe page is tried with
+    an address of its own. Raises SettingError for settings that cannot be read; NotConfigured for a resolver that is
+    none.
     """
     setup = project_setup()
     findings: list[Finding] = []
@@ -50,7 +51,7 @@ def examine_project(
         findings.append(Finding(Level.FAILURE, "sample mail", "settings", str(error), "Correct the setting."))
     patience = patience or Patience()
     page = _page(patience) if network else None
-    dns, feedback = Dns(resolvers, until=patience.until), _feedback()
+    dns, feedback = Dns(resolvers or config().resolvers, until=patience.until), _feedback()
     facts = gather(setup, dns, page=page, sample=sample, feedback=feedback, network=network, patience=patience)
     return [*findings, *examine(facts)]
 

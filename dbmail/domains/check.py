@@ -160,5 +160,5 @@ def _address(text: str) -> tuple[str, int]:
     elif host.count(":") == 1:
         host, _, port = host.partition(":")
     if not port.isdigit() or not 0 < int(port) < 65536 or not dns.inet.is_address(host):
-        raise NotConfigured(f"--resolver {text!r} is not an address like 192.0.2.53 or 192.0.2.53:5353.")
+        raise NotConfigured(f"The DNS server {text!r} is not an address like 192.0.2.53 or 192.0.2.53:5353.")
     return host, int(port)

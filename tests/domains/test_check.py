@@ -99,7 +99,7 @@ def test_without_a_named_resolver_the_zones_own_servers_are_asked(dns_server: Dn
 
 @pytest.mark.parametrize("text", ["", "dns.example.org", "192.0.2.1:x", "192.0.2.1:0", "[::1]:99999"])
 def test_a_resolver_that_is_no_address_is_refused(text: str) -> None:
-    with pytest.raises(NotConfigured, match="--resolver"):
+    with pytest.raises(NotConfigured, match="The DNS server"):
         Dns([text])
 
 

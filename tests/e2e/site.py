@@ -25,7 +25,9 @@ class Site:
 
     def __init__(self, database_url: str, relay: ScriptedSMTPServer) -> None:
         self.relay = relay
-        self.environment = {**os.environ, "DATABASE_URL": database_url, "SMTP_PORT": str(relay.port)}
+        # What asks DNS gets no answer, unless a test names a server of its own.
+        own = {"DATABASE_URL": database_url, "SMTP_PORT": str(relay.port), "RESOLVERS": "127.0.0.1:1"}
+        self.environment = {**os.environ, **own}
 
     def start(self, *words: str, **environment: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(  # noqa: S603 - our own words

@@ -1,7 +1,7 @@
 """DMARC (RFC 7489): a policy, and reports that somebody gets."""
 
 from ...domains import dmarc
-from ..facts import DomainFacts, Setup
+from ..facts import Dmarc, DomainFacts, Setup
 from ..finding import Finding, Level
 
 NAME = "dmarc"
@@ -23,7 +23,7 @@ def check(domain: DomainFacts, setup: Setup) -> list[Finding]:
     if wrong:
         return [Finding(Level.FAILURE, NAME, about, f"Receivers ignore {text}: {wrong}", "Correct it.", record)]
     tags = dmarc.tags(text)
-    policy = _policy(tags, inherited=found.found_at != about)
+    asked_for = policy(about, found)
     findings = []
     for host, agrees in found.reports.items():
         if not agrees:
@@ -31,7 +31,7 @@ def check(domain: DomainFacts, setup: Setup) -> list[Finding]:
             title = f"Reports for {host} are not sent: it does not agree to get them (RFC 7489, 7.1)."
             permission = f'{found.found_at}._report._dmarc.{host}. IN TXT "v=DMARC1"'
             findings.append(Finding(Level.WARNING, NAME, about, title, advice, permission))
-    if policy == "none":
+    if asked_for == "none":
         title = "The policy is p=none: forged mail in this name is delivered all the same."
         advice = "Read the reports for some weeks, then publish p=quarantine and later p=reject."
         findings.append(Finding(Level.WARNING, NAME, about, title, advice, _stricter(found.found_at, text)))
@@ -39,12 +39,16 @@ def check(domain: DomainFacts, setup: Setup) -> list[Finding]:
         title = "Nobody gets DMARC reports, so that nobody sees who sends in this name."
         with_reports = f'_dmarc.{found.found_at}. IN TXT "{text.rstrip("; ")}; rua=mailto:{reports_to}"'
         findings.append(Finding(Level.WARNING, NAME, about, title, "Add rua=mailto:.", with_reports))
-    return findings or [Finding(Level.OK, NAME, about, f"DMARC asks for {policy} at {found.found_at}.")]
+    return findings or [Finding(Level.OK, NAME, about, f"DMARC asks for {asked_for} at {found.found_at}.")]
 
 
-def _policy(tags: dict[str, str], *, inherited: bool) -> str:
-    policy = tags.get("p", "none").lower()
-    return tags.get("sp", policy).lower() if inherited else policy
+def policy(domain: str, found: Dmarc) -> str:
+    """What `found` asks of receivers of mail from `domain`; "" where they find no policy that they obey."""
+    if len(found.texts.values) != 1 or dmarc.what_is_wrong(found.texts.values[0]):
+        return ""
+    tags = dmarc.tags(found.texts.values[0])
+    given = tags.get("p", "none").lower()
+    return given if found.found_at == domain else tags.get("sp", given).lower()
 
 
 def _stricter(name: str, text: str) -> str:

@@ -6,7 +6,7 @@
   const byId = (id) => document.getElementById(id);
   const state = byId("save-state");
   const findings = byId("findings");
-  const found = { mail: [], audience: [], saving: [] };
+  const found = { mail: [], sender: [], audience: [], saving: [] };
   let people = null, dirty = false, saving = false, leaving = false, submitter = null, stuck = false;
 
   const formData = () => Object.fromEntries(new FormData(form));
@@ -62,6 +62,13 @@
   });
   const previewSoon = dbmail.later(preview.update, 250);
 
+  /* What receivers find in DNS about From */
+  async function lookAtSender() {
+    try { found.sender = (await dbmail.post(urls.sender, formData())).findings; } catch { return; }
+    showFindings();
+  }
+  const lookAtSenderSoon = dbmail.later(lookAtSender, 1500);
+
   /* The audience in numbers */
   const survey = dbmail.survey(urls, formData, (total) => {
     found.audience = [];
@@ -98,6 +105,7 @@
   }
   form.addEventListener("input", (event) => {
     if (event.target.name && event.target.name !== "audience") changed();
+    if (event.target.name === "sender") lookAtSenderSoon();
   });
   const audience = form.querySelector("input[name=audience]");
   if (!audience.disabled) {
@@ -163,6 +171,7 @@
   window.addEventListener("beforeunload", (event) => { if (dirty && !leaving) event.preventDefault(); });
 
   preview.update();
+  lookAtSender();
   count();
   survey.look(1);
 })();

@@ -5,7 +5,7 @@
   const byId = (id) => document.getElementById(id);
   const formData = () => ({ csrfmiddlewaretoken: form.elements.csrfmiddlewaretoken.value });
   const people = Number(form.dataset.count);
-  const found = { mail: [], audience: [] };
+  const found = { mail: [], sender: [], audience: [] };
   const show = () => dbmail.showFindings(byId("findings"), Object.values(found), form.dataset.back);
 
   const preview = dbmail.preview(byId("dbmail-preview"), form.dataset, formData, (seen) => {
@@ -20,5 +20,6 @@
     survey.checks(total, form.dataset.sendto, people).then((list) => { found.audience = list; show(); }, () => {});
   });
   preview.update();
+  dbmail.post(form.dataset.sender, formData()).then((seen) => { found.sender = seen.findings; show(); }, () => {});
   survey.look(Infinity);
 })();

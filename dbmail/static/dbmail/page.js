@@ -57,7 +57,7 @@ window.dbmail = (() => {
       const link = element("a", { href: `${back}#${place}` }, finding.message);
       if (finding.line) link.dataset.line = finding.line;
       const where = finding.line && !finding.message.includes(String(finding.line)) ? ` (${say("line")} ${finding.line})` : "";
-      return element("li", { "data-level": finding.level }, element("b", {}, finding.level_name), " ", link, where);
+      return element("li", { "data-level": finding.level }, element("b", {}, finding.level_name), " ", link, where, ...(finding.more ? [" ", element("a", { href: finding.more_url }, finding.more)] : []));
     }));
     if (!findings.length) list.append(element("li", { "data-level": "ok" }, say("allWell")));
   }
