@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator
+from django.utils.translation import gettext as _
 
 from .exceptions import AddressError
 
@@ -50,13 +51,14 @@ def parse_mailbox(text: str) -> Mailbox:
     if simple := _SIMPLE.fullmatch(raw):  # nearly all of them, without the full grammar
         return Mailbox(check_address(simple[2] or simple[3]), one_line(simple[1] or ""))
     if "\n" in raw or "\r" in raw or "\0" in raw:
-        raise AddressError(f"A line break is not allowed in the address {text!r}.")
+        raise AddressError(_("A line break is not allowed in the address %(address)r.") % {"address": text})
     found = getaddresses([raw])
     name, address = found[0] if len(found) == 1 else ("", "")
     # Pythons before the fix of CVE-2023-27043 take ann@example.org
     # out of `ann@example.org]<eve@evil.test>`: the address must be the end of the text.
     if not address or not raw.endswith((address, f"<{address}>")):
-        raise AddressError(f'{text!r} is not one e-mail address; write "Name <local@domain>".')
+        said = _("%(address)r is not one e-mail address; write: Name <local@domain>")
+        raise AddressError(said % {"address": text})
     check_address(address)
     return Mailbox(address, one_line(name))
 
@@ -64,12 +66,13 @@ def parse_mailbox(text: str) -> Mailbox:
 def check_address(address: str) -> str:
     """`address` itself if it is a valid bare local@domain (also internationalised); else AddressError."""
     if len(address) > _MAX_LENGTH:
-        raise AddressError(f"The address {address[:60]!r}... is longer than {_MAX_LENGTH} characters.")
-    local, _, domain = address.rpartition("@")
+        said = _("The address %(address)r... is longer than %(limit)d characters.")
+        raise AddressError(said % {"address": address[:60], "limit": _MAX_LENGTH})
+    local, _at, domain = address.rpartition("@")
     # EmailValidator knows ASCII local parts only; RFC 6531 allows any other printable character.
     ascii_local = "".join(c if c.isascii() else "x" for c in local)
     if not (_LOCAL.match(ascii_local) and address.isprintable() and _is_domain(domain)):
-        raise AddressError(f"{address!r} is not a valid e-mail address.")
+        raise AddressError(_("%(address)r is not a valid e-mail address.") % {"address": address})
     return address
 
 
@@ -114,13 +117,13 @@ def normalise(address: str) -> str:
 
     RFC 5321 lets a local part be case-sensitive; no provider that people use makes it so.
     """
-    local, _, domain = address.strip().rpartition("@")
+    local, _at, domain = address.strip().rpartition("@")
     return f"{local.lower()}@{ascii_domain(domain.rstrip('.').lower())}"
 
 
 def wire_address(address: str) -> str:
     """`address` with its domain in ASCII, as it goes into SMTP commands and header fields."""
-    local, _, domain = address.rpartition("@")
+    local, _at, domain = address.rpartition("@")
     return f"{local}@{ascii_domain(domain)}" if domain else address
 
 

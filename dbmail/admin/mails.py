@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
+from django.utils.translation import gettext_lazy as _
 
 from ..models import Attempt, EmailRequest, TextOfEmail
 from . import address
@@ -29,14 +30,14 @@ class TextOfEmailAdmin(ReadOnly, RecipientsOnly, FastList):
     order_in_state = ("-created_at", "-id")
     search_ids = ("pk", "messagerequest_id")
     search_addresses = ("address",)
-    search_help_text = "A whole e-mail address, or the number of a mail or broadcast."
+    search_help_text = _("A whole e-mail address, or the number of a mail or broadcast.")
     raw_id_fields = ["messagerequest", "user"]
     inlines = [AttemptInline]
     change_list_template = "admin/dbmail/textofemail/change_list.html"
     fieldsets = [
         (None, {"fields": ["state", "last_reply", "send_to", "send_from", "subject", "msgtext", "plaintext"]}),
-        ("Queue", {"fields": ["messagerequest", "user", "message_id", "created_at", "due_at", "sent", "tries"]}),
-        ("Worker", {"classes": ["collapse"], "fields": ["claimed_by", "claimed_until", "begun", "sent_by"]}),
+        (_("Queue"), {"fields": ["messagerequest", "user", "message_id", "created_at", "due_at", "sent", "tries"]}),
+        (_("Worker"), {"classes": ["collapse"], "fields": ["claimed_by", "claimed_until", "begun", "sent_by"]}),
     ]
 
     class Media:
@@ -58,7 +59,7 @@ class EmailRequestAdmin(ReadOnly, RecipientsOnly, FastList):
     sortable_by = ()
     search_ids = ("pk", "msgreq_id", "target_id")
     search_addresses = ("textofemail__address",)
-    search_help_text = "A whole e-mail address, or the number of a recipient, broadcast or user."
+    search_help_text = _("A whole e-mail address, or the number of a recipient, broadcast or user.")
     raw_id_fields = ["target", "msgreq", "textofemail"]
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[EmailRequest]":
@@ -75,5 +76,5 @@ class AttemptAdmin(ReadOnly, RecipientsOnly, FastList):
     sortable_by = ()
     search_ids = ("pk", "textofemail_id")
     search_addresses = ("textofemail__address",)
-    search_help_text = "A whole e-mail address, or the number of a mail."
+    search_help_text = _("A whole e-mail address, or the number of a mail.")
     raw_id_fields = ["textofemail"]

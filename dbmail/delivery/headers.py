@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from email.utils import getaddresses
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from ..addresses import check_address, domain_of, format_mailbox
 from ..conf import site_url
 from ..exceptions import AddressError, HeaderNotAllowed
@@ -49,7 +51,7 @@ def _reply_to(value: str) -> str:
     try:
         return ", ".join(format_mailbox(check_address(address), name) for name, address in getaddresses([value]))
     except AddressError as error:
-        raise HeaderNotAllowed(f"Reply-To must hold addresses: {error}") from error
+        raise HeaderNotAllowed(_("Reply-To must hold addresses: %(error)s") % {"error": error}) from error
 
 
 def unsubscribe_headers(address: str, scope: str = "all") -> dict[str, str]:

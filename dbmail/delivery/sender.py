@@ -1,5 +1,7 @@
 """Whose name may stand in From."""
 
+from django.utils.translation import gettext as _
+
 from ..addresses import Mailbox, domain_matches, parse_mailbox
 from ..conf import config
 from ..exceptions import SenderNotAllowed
@@ -15,8 +17,11 @@ def check_sender(text: str) -> Mailbox:
     if not allowed(mailbox):
         domains = ", ".join(config().from_domains)
         raise SenderNotAllowed(
-            f"{mailbox.address} cannot stand in From: its domain is none of those that this site sends for "
-            f'({domains}). Use an address there and put the other one into Reply-To, or add to DBMAIL["FROM_DOMAINS"].'
+            _(
+                "%(address)s cannot stand in From: its domain is none that this site sends for (%(domains)s). "
+                "Use an address there and put the other one into Reply-To, or add to DBMAIL[FROM_DOMAINS]."
+            )
+            % {"address": mailbox.address, "domains": domains}
         )
     return mailbox
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from django.utils.translation import gettext as _
+
 from ..addresses import domain_matches, parse_mailbox
 from ..conf import config
 from ..exceptions import AddressError, SettingError
@@ -30,7 +32,7 @@ def errors_of(row: "EmailList") -> dict[str, str]:
     if sender:
         errors["from_email"] = sender
     if not row.subject_prefix.isprintable():
-        errors["subject_prefix"] = "A prefix is one line without control characters."
+        errors["subject_prefix"] = _("A prefix is one line without control characters.")
     return errors
 
 
@@ -41,10 +43,11 @@ def _regex_error(regex: str) -> str:
     except BadPattern as error:
         return str(error)
     except SlowPattern:
-        return (
-            f"This regular expression takes more than {LIMIT:g} s for a short address; "
+        said = _(
+            "This regular expression takes more than %(limit)g s for a short address; "
             "a repetition inside a repetition, as in (a+)+, does that."
         )
+        return said % {"limit": LIMIT}
     return ""
 
 
@@ -56,7 +59,9 @@ def _from_error(text: str) -> str:
     except AddressError as error:
         return str(error)
     if not any(domain_matches(domain, allowed) for allowed in config().from_domains):
-        return f"{domain} is none of DBMAIL['FROM_DOMAINS']; other domains' servers will refuse such mail."
+        return _("%(domain)s is none of DBMAIL[FROM_DOMAINS]; other domains' servers will refuse such mail.") % {
+            "domain": domain
+        }
     return ""
 
 
@@ -67,7 +72,7 @@ def unreachable(rows: Iterable["EmailList"]) -> dict[int, str]:
     for row in rows:
         key = (row.regex, row.handler)
         if key in seen:
-            found[row.pk] = f"Row {seen[key].seq} before it has the same expression and handler."
+            found[row.pk] = _("Row %(seq)s before it has the same expression and handler.") % {"seq": seen[key].seq}
         elif "@" not in row.regex and row.regex.strip() != row.regex:
             found[row.pk] = "No address begins or ends with white space."
         else:

@@ -162,7 +162,8 @@ class MessageRequest(models.Model):
         textofemail_set: models.Manager[Any]
 
     class Meta:
-        verbose_name = "broadcast"
+        verbose_name = _("broadcast")
+        verbose_name_plural = _("broadcasts")
         ordering = ["-id"]
         indexes = [models.Index(fields=["state", "processed_by"], name="dbmail_request_state")]
         permissions = [
@@ -286,12 +287,15 @@ class MessageRequest(models.Model):
 class MessageVars(models.Model):
     """One variable of a request: a reference to a model instance, or plain data. Never a pickle."""
 
-    messagerequest = models.ForeignKey(MessageRequest, on_delete=models.CASCADE, db_index=False)  # see the constraint
-    provider_name = models.CharField("name", max_length=128)
-    provider = models.JSONField("value", help_text='{"model": "app.Model", "pk": ...} or {"value": ...}')
+    messagerequest = models.ForeignKey(
+        MessageRequest, verbose_name=_("broadcast"), on_delete=models.CASCADE, db_index=False
+    )  # see the constraint
+    provider_name = models.CharField(_("name"), max_length=128)
+    provider = models.JSONField(_("value"), help_text=_('{"model": "app.Model", "pk": ...} or {"value": ...}'))
 
     class Meta:
-        verbose_name = verbose_name_plural = "message variables"
+        verbose_name = _("message variable")
+        verbose_name_plural = _("message variables")
         constraints = [
             models.UniqueConstraint(fields=["messagerequest", "provider_name"], name="dbmail_variable_unique"),
         ]

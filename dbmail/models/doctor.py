@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 
 class DoctorReport(models.Model):
@@ -15,7 +16,8 @@ class DoctorReport(models.Model):
     findings = models.JSONField(default=list, help_text="As dbmail_doctor --json prints them.")
 
     class Meta:
-        verbose_name = verbose_name_plural = "doctor"
+        verbose_name = _("doctor")
+        verbose_name_plural = _("doctor")
         default_permissions = ("view",)
         permissions = [("run_doctor", "Can run the doctor")]
 

@@ -57,7 +57,9 @@ class TextOfEmail(models.Model):
         IN_DOUBT = "in_doubt", _("in doubt: its worker died while sending; it may have arrived")
 
     # No index of its own: two below begin with it.
-    messagerequest = models.ForeignKey(MessageRequest, on_delete=models.CASCADE, null=True, blank=True, db_index=False)
+    messagerequest = models.ForeignKey(
+        MessageRequest, verbose_name=_("broadcast"), on_delete=models.CASCADE, null=True, blank=True, db_index=False
+    )
     # Nor this one: its constraint below begins with it.
     forward = models.ForeignKey(
         "dbmail.Forward",
@@ -70,16 +72,20 @@ class TextOfEmail(models.Model):
     )
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
+        verbose_name=_("user"),
         on_delete=models.SET_NULL,
         null=True,
         blank=True,
         related_name="dbmail_mails",
-        help_text="The recipient; the account whose contact this is where it goes to a guardian.",
+        help_text=_("The recipient; the account whose contact this is where it goes to a guardian."),
     )
-    send_to = models.CharField(max_length=1024, help_text='"Name" <address>')
-    send_from = models.CharField(max_length=1024, help_text='"Name" <address>')
+    send_to = models.CharField(_("to"), max_length=1024, help_text=_('"Name" <address>'))
+    send_from = models.CharField(_("from"), max_length=1024, help_text=_('"Name" <address>'))
     address = models.CharField(
-        max_length=320, editable=False, help_text="The recipient's address, normalised: what suppression looks up."
+        _("address"),
+        max_length=320,
+        editable=False,
+        help_text=_("The recipient's address, normalised: what suppression looks up."),
     )
     copy_key = models.CharField(
         max_length=40,
@@ -93,29 +99,35 @@ class TextOfEmail(models.Model):
         editable=False,
         help_text="The category or list whose suppressions are asked for, at the last moment.",
     )
-    subject = models.TextField(blank=True)
-    msgtext = models.TextField("body", blank=True, help_text="Plain text or HTML; cleared by a purge.")
-    plaintext = models.TextField("text part", blank=True, default="", help_text="The text beside an HTML body.")
+    subject = models.TextField(_("subject"), blank=True)
+    msgtext = models.TextField(_("body"), blank=True, help_text=_("Plain text or HTML; cleared by a purge."))
+    plaintext = models.TextField(_("text part"), blank=True, default="", help_text=_("The text beside an HTML body."))
     message_id = models.CharField(
-        "Message-ID", max_length=255, default=new_message_id, editable=False, help_text="The same on every try."
+        _("Message-ID"), max_length=255, default=new_message_id, editable=False, help_text=_("The same on every try.")
     )
     created_at = models.DateTimeField(
-        default=timezone.now, help_text="When its request was created: expiry counts from here."
+        _("created"), default=timezone.now, help_text=_("When its request was created: expiry counts from here.")
     )
-    sent = models.DateTimeField(null=True, blank=True, help_text="When it left the queue.")
-    sent_by = models.DateTimeField("not before", null=True, blank=True)
-    tries = models.IntegerField(default=0, help_text="Tries that failed.")
-    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    sent = models.DateTimeField(_("left at"), null=True, blank=True, help_text=_("When it left the queue."))
+    sent_by = models.DateTimeField(_("not before"), null=True, blank=True)
+    tries = models.IntegerField(_("tries"), default=0, help_text=_("Tries that failed."))
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.QUEUED)
     due_at = models.DateTimeField(
-        default=timezone.now, help_text="When the next try may be made; rows leave in this order."
+        _("due at"), default=timezone.now, help_text=_("When the next try may be made; rows leave in this order.")
     )
-    claimed_by = models.CharField(max_length=64, blank=True, default="", help_text="The worker that sends it now.")
-    claimed_until = models.DateTimeField(null=True, blank=True, help_text="End of that worker's lease.")
+    claimed_by = models.CharField(
+        _("claimed by"), max_length=64, blank=True, default="", help_text=_("The worker that sends it now.")
+    )
+    claimed_until = models.DateTimeField(
+        _("claimed until"), null=True, blank=True, help_text=_("End of that worker's lease.")
+    )
     begun = models.BooleanField(
-        default=False, help_text="The claiming worker has started to transmit; after its death the mail is in doubt."
+        _("begun"),
+        default=False,
+        help_text=_("The claiming worker has started to transmit; after its death the mail is in doubt."),
     )
     last_reply = models.TextField(
-        blank=True, default="", help_text="The relay's last words, or why there was no mail."
+        _("last reply"), blank=True, default="", help_text=_("The relay's last words, or why there was no mail.")
     )
 
     objects = TextOfEmailQuerySet.as_manager()
@@ -126,7 +138,8 @@ class TextOfEmail(models.Model):
         user_id: Any
 
     class Meta:
-        verbose_name = "mail"
+        verbose_name = _("mail")
+        verbose_name_plural = _("mails")
         constraints = [
             models.UniqueConstraint(fields=["messagerequest", "address", "copy_key"], name="dbmail_one_copy"),
             models.UniqueConstraint(fields=["forward", "address"], name="dbmail_one_forwarded_copy"),
@@ -184,12 +197,22 @@ class EmailRequest(models.Model):
     Several recipients share one mail where accounts of one family share the address and the text is equal.
     """
 
-    target = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="dbmail_emailrequests")
-    msgreq = models.ForeignKey(MessageRequest, on_delete=models.CASCADE, db_index=False)  # the constraint has one
-    textofemail = models.ForeignKey(TextOfEmail, on_delete=models.CASCADE, null=True, blank=True)
+    target = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("recipient"),
+        on_delete=models.CASCADE,
+        related_name="dbmail_emailrequests",
+    )
+    msgreq = models.ForeignKey(
+        MessageRequest, verbose_name=_("broadcast"), on_delete=models.CASCADE, db_index=False
+    )  # the constraint has one
+    textofemail = models.ForeignKey(
+        TextOfEmail, verbose_name=_("mail"), on_delete=models.CASCADE, null=True, blank=True
+    )
 
     class Meta:
-        verbose_name = "recipient"
+        verbose_name = _("recipient")
+        verbose_name_plural = _("recipients")
         constraints = [
             models.UniqueConstraint(fields=["msgreq", "target", "textofemail"], name="dbmail_recipient_unique"),
         ]
@@ -207,13 +230,19 @@ class Attempt(models.Model):
         REFUSED = "refused", _("refused for good (5xx)")
         BROKEN = "broken", _("the connection broke; the try is repeated")
 
-    textofemail = models.ForeignKey(TextOfEmail, on_delete=models.CASCADE)
-    at = models.DateTimeField()
-    outcome = models.CharField(max_length=10, choices=Outcome)
-    host = models.CharField(max_length=255, help_text="The relay, or the mail backend.")
-    code = models.PositiveSmallIntegerField(null=True, blank=True, help_text="SMTP reply code (RFC 5321, 4.2).")
-    text = models.TextField(blank=True)
-    message_id = models.CharField("Message-ID", max_length=255)
+    textofemail = models.ForeignKey(TextOfEmail, verbose_name=_("mail"), on_delete=models.CASCADE)
+    at = models.DateTimeField(_("time"))
+    outcome = models.CharField(_("outcome"), max_length=10, choices=Outcome)
+    host = models.CharField(_("host"), max_length=255, help_text=_("The relay, or the mail backend."))
+    code = models.PositiveSmallIntegerField(
+        _("code"), null=True, blank=True, help_text=_("SMTP reply code (RFC 5321, 4.2).")
+    )
+    text = models.TextField(_("text"), blank=True)
+    message_id = models.CharField(_("Message-ID"), max_length=255)
+
+    class Meta:
+        verbose_name = _("try")
+        verbose_name_plural = _("tries")
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M} {self.outcome} {self.code or ''}"

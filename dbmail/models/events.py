@@ -31,17 +31,28 @@ class MailEvent(models.Model):
         UNSUBSCRIBED = "unsubscribed", _("unsubscribed")
         OTHER = "other", _("other")
 
-    textofemail = models.ForeignKey(TextOfEmail, on_delete=models.CASCADE, null=True, blank=True)
-    address = models.CharField(max_length=320, help_text="Normalised.")
-    event_type = models.CharField(max_length=16, choices=Type)
-    reject_reason = models.CharField(max_length=16, choices=Reject, blank=True, default="")
-    is_hard = models.BooleanField(default=False, help_text="The address will never work: it is suppressed.")
-    at = models.DateTimeField(default=timezone.now)
-    status = models.CharField(max_length=16, blank=True, default="", help_text="Enhanced status code (RFC 3463).")
-    description = models.TextField(blank=True, default="", help_text="The other server's words.")
-    source = models.CharField(max_length=16, help_text="dsn, arf, or the provider's name.")
+    textofemail = models.ForeignKey(
+        TextOfEmail, verbose_name=_("mail"), on_delete=models.CASCADE, null=True, blank=True
+    )
+    address = models.CharField(_("address"), max_length=320, help_text=_("Normalised."))
+    event_type = models.CharField(_("event"), max_length=16, choices=Type)
+    reject_reason = models.CharField(_("reject reason"), max_length=16, choices=Reject, blank=True, default="")
+    is_hard = models.BooleanField(
+        _("for good"), default=False, help_text=_("The address will never work: it is suppressed.")
+    )
+    at = models.DateTimeField(_("time"), default=timezone.now)
+    status = models.CharField(
+        _("status"), max_length=16, blank=True, default="", help_text=_("Enhanced status code (RFC 3463).")
+    )
+    description = models.TextField(_("description"), blank=True, default="", help_text=_("The other server's words."))
+    source = models.CharField(_("source"), max_length=16, help_text=_("dsn, arf, or the provider's name."))
     incoming = models.ForeignKey(
-        IncomingMessage, on_delete=models.SET_NULL, null=True, blank=True, help_text="The report itself."
+        IncomingMessage,
+        verbose_name=_("report"),
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        help_text=_("The report itself."),
     )
 
     event_id = models.CharField(
@@ -54,7 +65,8 @@ class MailEvent(models.Model):
     raw = models.JSONField(null=True, blank=True, help_text="What the provider said, whole.")
 
     class Meta:
-        verbose_name = "event"
+        verbose_name = _("event")
+        verbose_name_plural = _("events")
         constraints = [
             # The same report taken in again adds nothing.
             models.UniqueConstraint(fields=["incoming", "address", "event_type"], name="dbmail_event_once"),

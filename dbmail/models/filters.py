@@ -4,21 +4,25 @@ from typing import Any
 
 from django.db import models
 from django.db.models import Model, Q, QuerySet
+from django.utils.translation import gettext_lazy as _
 
 
 class PersistentQueryFilter(models.Model):
     """A Q object kept in the database. Equal Qs over one model are one row."""
 
-    item_model = models.CharField(max_length=255, help_text="The model that is queried, as app_label.ModelName.")
-    q_filter = models.TextField("query", help_text="The conditions as JSON.")
-    sha1_hash = models.CharField("hash", max_length=40, editable=False)
-    create_ts = models.DateTimeField("created", auto_now_add=True)
+    item_model = models.CharField(
+        _("item model"), max_length=255, help_text=_("The model that is queried, as app_label.ModelName.")
+    )
+    q_filter = models.TextField(_("query"), help_text=_("The conditions as JSON."))
+    sha1_hash = models.CharField(_("hash"), max_length=40, editable=False)
+    create_ts = models.DateTimeField(_("created"), auto_now_add=True)
     useful_name = models.CharField(
-        "name", max_length=1024, blank=True, default="", help_text="What people call this audience."
+        _("name"), max_length=1024, blank=True, default="", help_text=_("What people call this audience.")
     )
 
     class Meta:
-        verbose_name = "audience"
+        verbose_name = _("audience")
+        verbose_name_plural = _("audiences")
         constraints = [
             models.UniqueConstraint(fields=["item_model", "sha1_hash"], name="dbmail_filter_unique"),
         ]

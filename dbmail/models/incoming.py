@@ -25,46 +25,70 @@ class IncomingMessage(models.Model):
     OPEN = (State.RECEIVED, State.FAILED)
 
     raw = models.BinaryField(help_text="The message as it came, byte for byte; emptied by a purge.")
-    received_at = models.DateTimeField(default=timezone.now)
+    received_at = models.DateTimeField(_("received"), default=timezone.now)
     sender = models.CharField(
-        "envelope sender", max_length=320, blank=True, default="", help_text="Empty for the null sender of a bounce."
-    )
-    local_part = models.CharField(max_length=64)
-    domain = models.CharField(max_length=255)
-    recipient = models.CharField(max_length=320, help_text="local@domain from the envelope, normalised.")
-    matched = models.CharField(
+        _("envelope sender"),
         max_length=320,
         blank=True,
         default="",
-        help_text="The address that a row took it for: the recipient, without its +tag where only that was known.",
+        help_text=_("Empty for the null sender of a bounce."),
     )
-    queue_id = models.CharField(max_length=64, blank=True, default="", help_text="The MTA's own name for it.")
-    message_id = models.CharField("Message-ID", max_length=255, blank=True, default="")
+    local_part = models.CharField(_("local part"), max_length=64)
+    domain = models.CharField(_("domain"), max_length=255)
+    recipient = models.CharField(
+        _("recipient"), max_length=320, help_text=_("local@domain from the envelope, normalised.")
+    )
+    matched = models.CharField(
+        _("matched"),
+        max_length=320,
+        blank=True,
+        default="",
+        help_text=_("The address that a row took it for: the recipient, without its +tag where only that was known."),
+    )
+    queue_id = models.CharField(
+        _("queue id"), max_length=64, blank=True, default="", help_text=_("The MTA's own name for it.")
+    )
+    message_id = models.CharField(_("Message-ID"), max_length=255, blank=True, default="")
     content_hash = models.CharField(
         max_length=64, editable=False, help_text="SHA-256 of what stays the same when a message comes twice."
     )
-    author = models.CharField("From", max_length=320, blank=True, default="", help_text="As it claims to be.")
-    subject = models.CharField(max_length=255, blank=True, default="")
-    state = models.CharField(max_length=10, choices=State, default=State.RECEIVED)
-    decision = models.CharField(max_length=32, blank=True, default="", help_text="The rule that decided.")
-    reason = models.TextField(blank=True, default="", help_text="Why, in words.")
+    author = models.CharField(_("From"), max_length=320, blank=True, default="", help_text=_("As it claims to be."))
+    subject = models.CharField(_("subject"), max_length=255, blank=True, default="")
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.RECEIVED)
+    decision = models.CharField(
+        _("decision"), max_length=32, blank=True, default="", help_text=_("The rule that decided.")
+    )
+    reason = models.TextField(_("reason"), blank=True, default="", help_text=_("Why, in words."))
     exit_code = models.PositiveSmallIntegerField(
-        default=75, help_text="What the MTA was told (sysexits); told again if the message comes again."
+        _("exit code"),
+        default=75,
+        help_text=_("What the MTA was told (sysexits); told again if the message comes again."),
     )
     emaillist = models.ForeignKey(
-        EmailList, on_delete=models.SET_NULL, null=True, blank=True, help_text="The row that took it."
+        EmailList,
+        verbose_name=_("rule"),
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        help_text=_("The row that took it."),
     )
     moderated_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="dbmail_moderated"
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("decided by"),
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="dbmail_moderated",
     )
-    moderated_at = models.DateTimeField(null=True, blank=True)
+    moderated_at = models.DateTimeField(_("decided at"), null=True, blank=True)
 
     if TYPE_CHECKING:
         forward_set: models.Manager["Forward"]
         emaillist_id: int | None
 
     class Meta:
-        verbose_name = "incoming message"
+        verbose_name = _("incoming message")
+        verbose_name_plural = _("incoming messages")
         constraints = [
             models.UniqueConstraint(fields=["recipient", "content_hash"], name="dbmail_incoming_once"),
         ]

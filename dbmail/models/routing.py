@@ -22,36 +22,46 @@ class EmailList(models.Model):
         NOBODY = "nobody", _("nobody: each message waits for a moderator")
 
     regex = models.CharField(
-        "regular expression",
+        _("regular expression"),
         max_length=512,
-        help_text="Matched against the local part, or local@domain if it contains an @. ^(.*)$ matches everything.",
+        help_text=_("Matched against the local part, or local@domain if it contains an @. ^(.*)$ matches everything."),
     )
     seq = models.PositiveIntegerField(
-        "sequence", blank=True, help_text="Smaller is earlier; numbered after the last row if empty."
+        _("sequence"), blank=True, help_text=_("Smaller is earlier; numbered after the last row if empty.")
     )
     handler = models.CharField(
+        _("handler"),
         max_length=128,
-        help_text="ClassList, SectionList, PlainList, UserEmail, or the dotted path of a class of your own.",
+        help_text=_("ClassList, SectionList, PlainList, UserEmail, or the dotted path of a class of your own."),
     )
-    subject_prefix = models.CharField(max_length=64, blank=True, default="")
-    admin_hold = models.BooleanField(default=False, help_text="Hold each message until a moderator approves it.")
-    cc_all = models.BooleanField(default=False, help_text="One message that names everyone, instead of one each.")
+    subject_prefix = models.CharField(_("subject prefix"), max_length=64, blank=True, default="")
+    admin_hold = models.BooleanField(
+        _("hold"), default=False, help_text=_("Hold each message until a moderator approves it.")
+    )
+    cc_all = models.BooleanField(
+        _("one message to all"), default=False, help_text=_("One message that names everyone, instead of one each.")
+    )
     from_email = models.CharField(
-        max_length=512, blank=True, default="", help_text="Stands in From instead of the list."
+        _("From"), max_length=512, blank=True, default="", help_text=_("Stands in From instead of the list.")
     )
-    description = models.TextField(blank=True, default="")
+    description = models.TextField(_("description"), blank=True, default="")
     who_may_post = models.CharField(
+        _("who may post"),
         max_length=16,
         choices=WhoMayPost,
         blank=True,
         default=WhoMayPost.BY_HANDLER,
-        help_text="A From counts only if our own MTA vouches for it; other mail waits for a moderator.",
+        help_text=_("A From counts only if our own MTA vouches for it; other mail waits for a moderator."),
     )
     refuse = models.BooleanField(
-        "refuse others", default=False, help_text="Refuse mail of people who may not post, instead of holding it."
+        _("refuse others"),
+        default=False,
+        help_text=_("Refuse mail of people who may not post, instead of holding it."),
     )
 
     class Meta:
+        verbose_name = _("rule for incoming mail")
+        verbose_name_plural = _("rules for incoming mail")
         ordering = ["seq", "id"]
 
     def __str__(self) -> str:
@@ -74,10 +84,14 @@ class EmailList(models.Model):
 class PlainRedirect(models.Model):
     """Forwards one local part to fixed addresses."""
 
-    original = models.CharField(max_length=512, help_text='The local part, for instance "directors".')
-    destination = models.TextField(help_text="One or more addresses, with commas between them.")
+    original = models.CharField(
+        _("original"), max_length=512, help_text=_('The local part, for instance "directors".')
+    )
+    destination = models.TextField(_("destination"), help_text=_("One or more addresses, with commas between them."))
 
     class Meta:
+        verbose_name = _("redirect")
+        verbose_name_plural = _("redirects")
         ordering = ["original"]
 
     def __str__(self) -> str:
@@ -88,7 +102,7 @@ class PlainRedirect(models.Model):
 
     def clean(self) -> None:
         if not self.destinations():
-            raise ValidationError({"destination": "Enter at least one address."})
+            raise ValidationError({"destination": _("Enter at least one address.")})
         for address in self.destinations():
             try:
                 check_address(address)

@@ -17,19 +17,31 @@ class Suppression(models.Model):
         COMPLAINED = "complained", _("the person called it spam")
         MANUAL = "manual", _("an administrator entered it")
 
-    address = models.CharField(max_length=320, help_text="Lower-case, the domain in ASCII.")
+    address = models.CharField(_("address"), max_length=320, help_text=_("Lower-case, the domain in ASCII."))
     scope = models.CharField(max_length=64, default=ALL, help_text='"all", or the name of a list or category.')
-    reason = models.CharField(max_length=16, choices=Reason)
+    reason = models.CharField(_("reason"), max_length=16, choices=Reason)
     source = models.TextField(
-        blank=True, default="", help_text="What it rests on: the server's words, a link, a name."
+        _("what it rests on"),
+        blank=True,
+        default="",
+        help_text=_("What it rests on: the server's words, a link, a name."),
     )
-    created_at = models.DateTimeField(default=timezone.now)
-    expires_at = models.DateTimeField(null=True, blank=True, help_text="When it ends by itself; never if empty.")
+    created_at = models.DateTimeField(_("created"), default=timezone.now)
+    expires_at = models.DateTimeField(
+        _("ends at"), null=True, blank=True, help_text=_("When it ends by itself; never if empty.")
+    )
     created_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="dbmail_suppressions"
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("entered by"),
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="dbmail_suppressions",
     )
 
     class Meta:
+        verbose_name = _("address left out")
+        verbose_name_plural = _("addresses left out")
         constraints = [models.UniqueConstraint(fields=["address", "scope"], name="dbmail_suppression_unique")]
 
     @property

@@ -7,11 +7,13 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from ..conf import check_category
 from ..exceptions import DbmailError
 from ..models import MessageRequest, MessageVars
 from ..recipients.sendto import send_to_function
+from ..rendering.engine import in_line
 from ..rendering.layout import layout_of
 from ..rendering.lint import template_problems
 from .author import author
@@ -32,18 +34,19 @@ def request_errors(request: MessageRequest) -> Errors:
             errors.setdefault(field, []).append(ValidationError(str(error), code="invalid"))
 
     if not (request.msgtext or "").strip():
-        errors["msgtext"] = [ValidationError("Write a body: an empty mail is not sent.", code="required")]
+        errors["msgtext"] = [ValidationError(_("Write a body: an empty mail is not sent."), code="required")]
     if not (request.subject or "").strip():
-        errors["subject"] = [ValidationError("Write a subject.", code="required")]
+        errors["subject"] = [ValidationError(_("Write a subject."), code="required")]
     if re.search(r"[\r\n]", (request.subject or "").strip()):
-        errors["subject"] = [ValidationError("A subject is one line.", code="invalid")]
+        errors["subject"] = [ValidationError(_("A subject is one line."), code="invalid")]
     check("category", lambda: check_category(request.category))
     check("layout", lambda: layout_of(request.layout, request.msgtext or ""))
     check("sendto_fn_name", lambda: send_to_function(request.sendto_fn_name))
     for field in ("processed_by", "created_at"):
         moment = getattr(request, field)
         if moment is not None and settings.USE_TZ and timezone.is_naive(moment):
-            errors[field] = [ValidationError("This time has no time zone: is it the site's, or yours?", code="naive")]
+            said = _("This time has no time zone: is it the site's, or yours?")
+            errors[field] = [ValidationError(said, code="naive")]
     if request.creator_id:
         check("sender", lambda: author(request))
         if "sender" not in errors:
@@ -63,5 +66,6 @@ def request_errors(request: MessageRequest) -> Errors:
 
 
 def _located(message: str, line: int | None) -> str:
-    place = f"Line {line}: " if line and not message.startswith(f"Line {line}:") else ""
-    return f"{place}{message}".replace("%", "%%")
+    if line and not message.startswith(in_line(line, "").strip()):
+        message = in_line(line, message)
+    return message.replace("%", "%%")

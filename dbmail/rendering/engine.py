@@ -31,6 +31,8 @@ from django.template.exceptions import TemplateSyntaxError
 from django.template.library import InvalidTemplateLibrary, Library, import_library
 from django.utils.safestring import SafeData, mark_safe
 from django.utils.timezone import template_localtime  # type: ignore[attr-defined]
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from ..conf import config
 from ..exceptions import SettingError, TemplateRejected
@@ -44,10 +46,10 @@ _CONSTANTS = frozenset(["True", "False", "None"])
 # Attributes under which Django's own nodes and those of libraries keep a name that they set.
 _BINDING_ATTRIBUTES = ("asvar", "target_var", "var_name", "variable_name", "variable")
 _REFUSED = {
-    "block": "mail templates do not extend one another",
-    "extends": "mail templates do not extend one another",
-    "include": "mail templates include no files",
-    "load": 'the libraries in DBMAIL["TEMPLATE_LIBRARIES"] need no {% load %}, and no others can be used',
+    "block": gettext_noop("mail templates do not extend one another"),
+    "extends": gettext_noop("mail templates do not extend one another"),
+    "include": gettext_noop("mail templates include no files"),
+    "load": gettext_noop("the libraries of this site need no such tag, and no others can be used"),
 }
 
 
@@ -117,22 +119,28 @@ def compile_template(source: str, *, html: bool) -> CompiledTemplate:
     try:
         template = _MailTemplate(source, engine=engine)
     except RecursionError:
-        raise TemplateRejected("The template nests its tags too deeply.") from None
+        raise TemplateRejected(_("The template nests its tags too deeply.")) from None
     except Exception as error:  # libraries' tags may raise anything; whatever it is, the template cannot be used
         token = getattr(error, "token", None)
         line = getattr(token, "lineno", None)
         message = re.sub(r" on line \d+", "", str(error))
         if not isinstance(error, TemplateSyntaxError):
             message = f"{type(error).__name__}: {message}"
-        place = f"Line {line}: " if line else ""
-        raise TemplateRejected(place + message, line=line, token=getattr(token, "contents", None)) from error
+        if line:
+            message = in_line(line, message)
+        raise TemplateRejected(message, line=line, token=getattr(token, "contents", None)) from error
     return CompiledTemplate(template, html, tuple(template.uses), frozenset(template.bound) | _CONSTANTS)
+
+
+def in_line(line: int, message: str) -> str:
+    """`message` with its place in front."""
+    return _("Line %(line)d: %(message)s") % {"line": line, "message": message}
 
 
 def _roots(node: VariableNode) -> set[str]:
     """The names in the context that an expression reads."""
     expression = node.filter_expression
-    variables = [expression.var, *(argument for _, arguments in expression.filters for _, argument in arguments)]
+    variables = [expression.var, *(argument for _name, arguments in expression.filters for _is, argument in arguments)]
     return {variable.lookups[0] for variable in variables if isinstance(variable, Variable) and variable.lookups}
 
 
@@ -188,14 +196,18 @@ class _MailParser(Parser):
 
     def compile_filter(self, token: str) -> FilterExpression:
         expression = _GuardedExpression(token, self)
-        variables = [expression.var, *(argument for _, arguments in expression.filters for _, argument in arguments)]
+        variables = [
+            expression.var,
+            *(argument for _name, arguments in expression.filters for _is, argument in arguments),
+        ]
         is_filter_tag = self.current and self.current.contents.split(None, 1)[0] == "filter"
         for variable in variables:
             if not isinstance(variable, Variable) or variable.lookups is None:
                 continue
             for part in variable.lookups:
                 if is_secret(part):
-                    raise TemplateSyntaxError(f"{variable.var!r} is not shown in mail: {part!r} is a secret name.")
+                    secret = _("“%(variable)s” is not shown in mail: “%(part)s” is a secret name.")
+                    raise TemplateSyntaxError(secret % {"variable": variable.var, "part": part})
             if variable.lookups[0] not in _CONSTANTS and not (is_filter_tag and variable.var == "var"):
                 line = (self.current and self.current.lineno) or 1
                 self.uses.append(Use(variable.lookups, line, self.current.contents if self.current else token))
@@ -203,13 +215,16 @@ class _MailParser(Parser):
 
     def invalid_block_tag(self, token: Token, command: str, parse_until: Any = None) -> None:
         if command in _REFUSED:
-            raise self.error(token, f"{{% {command} %}} is not allowed: {_REFUSED[command]}.")
-        expected = f"; expected here: {', '.join(parse_until)}" if parse_until else ""
-        raise self.error(token, f"{{% {command} %}} is not a tag of mail templates{expected}.")
+            refused = _("{%% %(tag)s %%} is not allowed: %(why)s.")
+            raise self.error(token, refused % {"tag": command, "why": _(_REFUSED[command])})
+        if parse_until:
+            unexpected = _("{%% %(tag)s %%} is not a tag of mail templates; expected here: %(expected)s.")
+            raise self.error(token, unexpected % {"tag": command, "expected": ", ".join(parse_until)})
+        raise self.error(token, _("{%% %(tag)s %%} is not a tag of mail templates.") % {"tag": command})
 
     def find_filter(self, filter_name: str) -> Any:
         if filter_name not in self.filters:
-            raise TemplateSyntaxError(f"|{filter_name} is not a filter of mail templates.")
+            raise TemplateSyntaxError(_("|%(filter)s is not a filter of mail templates.") % {"filter": filter_name})
         return self.filters[filter_name]
 
 

@@ -10,6 +10,7 @@ from django.template.exceptions import TemplateSyntaxError
 from django.template.library import Library
 from django.utils.html import conditional_escape
 from django.utils.safestring import mark_safe
+from django.utils.translation import gettext as _
 
 from ..conf import config
 from ..exceptions import RenderFailed
@@ -57,7 +58,8 @@ def check_argument(name: str, value: Any) -> None:
     if name in ("dictsort", "dictsortreversed") and isinstance(value, str):
         for part in value.split("."):
             if is_hidden(part):
-                raise TemplateSyntaxError(f"Mail does not sort by {value!r}: {part!r} is a secret or private name.")
+                hidden = _("Mail does not sort by “%(value)s”: “%(part)s” is a secret or private name.")
+                raise TemplateSyntaxError(hidden % {"value": value, "part": part})
     try:
         _check(name, "", (value,))
     except RenderFailed as error:
@@ -67,12 +69,15 @@ def check_argument(name: str, value: Any) -> None:
 def _check(name: str, value: Any, arguments: tuple[Any, ...]) -> None:
     for argument in arguments:
         if isinstance(argument, str) and name in _SHORT_ARGUMENT and len(argument) > MAX_ARGUMENT:
-            raise RenderFailed(f"The argument of |{name} is longer than {MAX_ARGUMENT} characters.")
+            long = _("The argument of |%(filter)s is longer than %(limit)d characters.")
+            raise RenderFailed(long % {"filter": name, "limit": MAX_ARGUMENT})
         numbers = re.findall(r"\d+", str(argument)) if name in (*_WIDTH, "stringformat") else ()
         if any(len(number) > 9 or int(number) > MAX_WIDTH for number in numbers):
-            raise RenderFailed(f"|{name} makes at most {MAX_WIDTH} characters, not {str(argument)[:20]!r}.")
+            wide = _("|%(filter)s makes at most %(limit)d characters, not “%(argument)s”.")
+            raise RenderFailed(wide % {"filter": name, "limit": MAX_WIDTH, "argument": str(argument)[:20]})
     if name in _SLOW and isinstance(value, str) and len(value) > MAX_SLOW_INPUT:
-        raise RenderFailed(f"|{name} takes at most {MAX_SLOW_INPUT} characters.")
+        slow = _("|%(filter)s takes at most %(limit)d characters.")
+        raise RenderFailed(slow % {"filter": name, "limit": MAX_SLOW_INPUT})
 
 
 def _limited(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -97,7 +102,7 @@ def _join(value: Any, arg: Any, autoescape: bool = True) -> Any:
         return value
     by = conditional_escape(arg) if autoescape else str(arg)
     if sum(map(len, items)) + len(by) * len(items) > config().render_max_size:
-        raise RenderFailed(f"|join makes more than {config().render_max_size} characters.")
+        raise RenderFailed(_("|join makes more than %(limit)d characters.") % {"limit": config().render_max_size})
     return mark_safe(by.join(items))  # noqa: S308 - escaped above wherever the template escapes
 
 

@@ -22,6 +22,7 @@ from django.db.models.query import (
     ValuesListIterable,
 )
 from django.utils.functional import empty
+from django.utils.translation import gettext as _
 
 from ..exceptions import RenderFailed
 from .kinds import Kind, Screen, kind_of
@@ -281,7 +282,7 @@ def _each(items: Iterable[Any]) -> Iterator[Any]:
 def _few(items: Iterator[Any]) -> Iterator[Any]:
     yield from _each(islice(items, _LONGEST_ITERATION))
     if next(items, items) is not items:
-        raise RenderFailed(f"A loop over more than {_LONGEST_ITERATION} items was stopped.")
+        raise RenderFailed(_("A loop over more than %(limit)d items was stopped.") % {"limit": _LONGEST_ITERATION})
 
 
 def _awake(value: Any) -> Any:

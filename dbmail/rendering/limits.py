@@ -22,6 +22,7 @@ from django.template.defaulttags import (
     WithNode,
 )
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from ..conf import config
 from ..exceptions import RenderFailed
@@ -45,9 +46,10 @@ class Budget:
     def check(self, more: int = 0) -> None:
         """Raises RenderFailed if time is over, or `more` characters on top of those held are too many."""
         if self.held + more > self.size or self.shown > self.size:
-            raise RenderFailed(f"Rendering was stopped: more than {self.size} characters.")
+            raise RenderFailed(_("Rendering was stopped: more than %(limit)d characters.") % {"limit": self.size})
         if monotonic() > self.deadline:
-            raise RenderFailed(f"Rendering was stopped: more than {config().render_max_seconds} seconds.")
+            limit = config().render_max_seconds
+            raise RenderFailed(_("Rendering was stopped: more than %(limit)s seconds.") % {"limit": limit})
 
 
 class LimitedContext(Context):
@@ -149,4 +151,6 @@ def _failure(node: Node, error: Exception) -> str:
         return f"{type(error).__name__}: {error}"
     is_block = token.token_type == TokenType.BLOCK
     shown = f"{{% {token.contents} %}}" if is_block else f"{{{{ {token.contents} }}}}"
-    return f"Line {token.lineno}: {shown} failed with {type(error).__name__}: {error}"
+    said = f"{type(error).__name__}: {error}"
+    failed = _("Line %(line)d: %(token)s failed with %(error)s")
+    return failed % {"line": token.lineno, "token": shown, "error": said}

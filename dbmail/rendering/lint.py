@@ -4,9 +4,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from django.contrib.auth import get_user_model
+from django.utils.translation import gettext as _
 
 from ..exceptions import TemplateRejected
-from .engine import CompiledTemplate, Use, compile_template
+from .engine import CompiledTemplate, Use, compile_template, in_line
 from .guard import has_name
 from .text import is_html
 
@@ -38,7 +39,7 @@ def _problems(field: str, source: str, html: bool, known: frozenset[str]) -> lis
     except TemplateRejected as error:
         return [Problem(field, str(error), error.line, error.token)]
     return [
-        Problem(field, f"Line {use.line}: {message}", use.line, use.token)
+        Problem(field, in_line(use.line, message), use.line, use.token)
         for use in compiled.uses
         if (message := _unknown(use, compiled, known))
     ]
@@ -50,7 +51,10 @@ def _unknown(use: Use, compiled: CompiledTemplate, known: frozenset[str]) -> str
     if root in compiled.bound:
         return ""
     if root not in known:
-        return f"there is no variable {root!r}. Known: {', '.join(sorted(known))}."
+        return _("there is no variable “%(name)s”. Known: %(known)s.") % {
+            "name": root,
+            "known": ", ".join(sorted(known)),
+        }
     if root == "user" and len(use.path) > 1 and not has_name(get_user_model(), use.path[1]):
-        return f"a recipient has no {use.path[1]!r}."
+        return _("a recipient has no “%(name)s”.") % {"name": use.path[1]}
     return ""

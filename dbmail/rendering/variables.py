@@ -13,6 +13,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Model
 from django.utils.functional import Promise
+from django.utils.translation import gettext as _
 
 from ..addresses import domain_of, parse_mailbox
 from ..exceptions import MissingVariable, UnstorableVariable
@@ -129,13 +130,16 @@ def _instances(label: str, key_of: dict[str, Any]) -> dict[str, Model]:
     try:
         model = apps.get_model(label)
     except (LookupError, ValueError):
-        raise MissingVariable(f"The variable {names} is a {label}, a model that does not exist any more.") from None
+        gone = _("The variable %(name)s is a %(model)s, a model that does not exist any more.")
+        raise MissingVariable(gone % {"name": names, "model": label}) from None
     try:
         pks = {name: model._meta.pk.to_python(key) for name, key in key_of.items()}
     except ValidationError as error:
-        raise MissingVariable(f"The variable {names} has a key that is none of {label}: {error}") from error
+        wrong = _("The variable %(name)s has a key that is none of %(model)s: %(error)s")
+        raise MissingVariable(wrong % {"name": names, "model": label, "error": error}) from error
     rows = model._base_manager.in_bulk(set(pks.values()))
     for name, pk in pks.items():
         if pk not in rows:
-            raise MissingVariable(f"The variable {name} is {label} {pk}, which has been deleted since.")
+            deleted = _("The variable %(name)s is %(model)s %(key)s, which has been deleted since.")
+            raise MissingVariable(deleted % {"name": name, "model": label, "key": pk})
     return {name: rows[pk] for name, pk in pks.items()}
