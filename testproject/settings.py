@@ -60,6 +60,7 @@ LOGIN_URL = "admin:login"
 STATIC_URL = "static/"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
+LANGUAGE_CODE = env("LANGUAGE_CODE", default="en-us")
 TIME_ZONE = env("TIME_ZONE", default="UTC")
 
 DEFAULT_FROM_EMAIL = "Outreach <info@example.org>"

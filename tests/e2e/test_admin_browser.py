@@ -374,6 +374,39 @@ def test_every_screen_is_accessible_and_fits(browser, server, site, smtp_server,
     someone.context.close()
 
 
+@pytest.fixture
+def in_hebrew(site: Site) -> None:
+    site.environment["LANGUAGE_CODE"] = "he"
+
+
+def test_from_right_to_left_pages_fit_and_english_stays_readable(browser, in_hebrew, server, site):
+    site.python(
+        "from django.contrib.auth import get_user_model\nfrom django.db.models import Q\n"
+        "U = get_user_model()\n"
+        "everyone = PersistentQueryFilter.create_from_Q(U, Q(), 'All')\n"
+        "draft = dict(state='draft', recipients=everyone, subject='News!',\n"
+        "    msgtext='<html><a href=\"x\">x</a></html>')\n"
+        "MessageRequest.createRequest(creator=U.objects.get(username='admin'), sender='I <i@example.org>', **draft)\n"
+        "answer = 0"
+    )
+    for width in (1400, 390):
+        someone = Person(browser, server, viewport={"width": width, "height": 900})
+        someone.log_in()
+        for screen in ("messagerequest/1/change/", "messagerequest/1/confirm/"):
+            someone.go(f"/admin/dbmail/{screen}")
+            page = someone.page
+            page.wait_for_selector("#findings [data-level=warning] a")
+            assert page.evaluate("document.documentElement.dir") == "rtl"
+            assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+            level = page.locator("#findings [data-level=warning] b").first.bounding_box()
+            sentence = page.locator("#findings [data-level=warning] a").first.bounding_box()
+            assert level["x"] >= sentence["x"] + sentence["width"] / 2, "the level stands before its sentence"
+            sender = page.locator("#preview-from")
+            playwright.expect(sender).to_have_text("I <i@example.org>")
+            assert sender.evaluate("place => getComputedStyle(place).unicodeBidi") == "plaintext"
+        someone.context.close()
+
+
 def _is_djangos(violation: dict[str, Any]) -> bool:
     """Whether it is only in Django's own header, navigation or lists."""
     return all("dbmail-" not in node["html"] and not _ours(node["target"]) for node in violation["nodes"])
