@@ -307,9 +307,16 @@ def test_everything_can_be_done_by_keyboard(person):
     person.expect("#save-state", "Saved.")
 
 
-def test_the_doctor_looks_and_its_records_are_copied(person, site, serve):
+@pytest.fixture
+def dns(site: Site, serve: Any) -> Any:
+    """A DNS server that the site asks."""
+    server = serve({"example.org": []})
+    site.environment["RESOLVERS"] = server.address
+    return server
+
+
+def test_the_doctor_looks_and_its_records_are_copied(dns, person, site):
     page = person.page
-    dns = serve({"example.org": []})
     site.run("dbmail_doctor", "--dns-only", "--keep", "--resolver", dns.address, expect=2)
     person.context.grant_permissions(["clipboard-read", "clipboard-write"])
     person.go("/admin/")
