@@ -9,16 +9,20 @@ import time
 import traceback
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run from a checkout: nothing to install
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run from a checkout
 
-from dbmail.domains import dmarc, gandi, sendgrid
-from dbmail.domains.authenticate import Standing, Wishes, finish, set_up
-from dbmail.domains.by_hand import ByHand
-from dbmail.domains.check import Dns
-from dbmail.domains.errors import DomainsError, NotConfigured, WrongKey
-from dbmail.domains.records import domain_name
-from dbmail.domains.registrar import Registrar
-from dbmail.domains.route53 import Route53
+try:
+    from dbmail.domains import dmarc, gandi, sendgrid
+    from dbmail.domains.authenticate import Standing, Wishes, finish, set_up
+    from dbmail.domains.by_hand import ByHand
+    from dbmail.domains.check import Dns
+    from dbmail.domains.errors import DomainsError, NotConfigured, WrongKey
+    from dbmail.domains.records import domain_name
+    from dbmail.domains.registrar import Registrar
+    from dbmail.domains.route53 import Route53
+except ModuleNotFoundError as error:
+    print(f"{error}. This Python has not what dbmail needs: pip install dbmail, or use one that has.", file=sys.stderr)
+    sys.exit(2)
 
 ROOT = Path(__file__).resolve().parent.parent
 DONE, LEFT, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130

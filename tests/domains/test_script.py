@@ -1,5 +1,9 @@
 """The script as a person runs it: a process against SendGrid, Gandi and DNS on loopback."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from dbmail.domains.records import Record
@@ -317,3 +321,10 @@ def test_what_sendgrid_does_not_accept_is_said_in_its_words(
     code, output = run("--yes", "example.org")
     assert code == 1, output
     assert 'SendGrid does not accept mail_cname: Expected CNAME to match "u7.wl.sendgrid.net."' in output
+
+
+def test_a_python_without_its_libraries_is_told_what_to_install():
+    script = Path(__file__).resolve().parents[2] / "scripts" / "sendgrid_authentication.py"
+    done = subprocess.run([sys.executable, "-S", script, "--help"], capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 2
+    assert "pip install dbmail" in done.stderr and "Traceback" not in done.stderr
