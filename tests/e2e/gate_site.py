@@ -91,6 +91,21 @@ TextOfEmail.objects.bulk_create(
 """
 
 
+def waits_for_the_database(site: GateSite) -> None:
+    """A message that comes while the database is away stays in the server's queue, and then goes once."""
+    away = site.database.with_suffix(".away")
+    site.database.rename(away)
+    site.send("directors@example.org", MESSAGE % 6)
+    assert site.server.queued() == 1
+    for path in site.database.parent.glob("site.sqlite3*"):
+        path.unlink()
+    away.rename(site.database)
+    site.server.run_queue()
+    assert site.server.queued() == 0
+    assert len(site.sql("SELECT id FROM dbmail_textofemail WHERE message_id = '6@home.test'")) == 1
+    assert "Traceback" in site.server.gate_log.read_text()
+
+
 def leaves_whole(site: GateSite) -> None:
     """Sixty mails over two connections, with the commands for the next one behind the end of each (RFC 2920)."""
     site.manage("shell", "-c", _MAILS)

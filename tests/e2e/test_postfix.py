@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.e2e.gate_site import MESSAGE, gate_site, leaves_whole
+from tests.e2e.gate_site import MESSAGE, gate_site, leaves_whole, waits_for_the_database
 from tests.e2e.postfix import Postfix
 
 
@@ -60,17 +60,7 @@ def test_a_bounce_for_an_unknown_address_is_taken(site):
 
 
 def test_while_the_database_is_away_the_mail_waits_and_then_goes_once(site):
-    away = site.database.with_suffix(".away")
-    site.database.rename(away)
-    site.send("directors@example.org", MESSAGE % 6)
-    assert site.server.queued() == 1
-    for path in site.database.parent.glob("site.sqlite3*"):
-        path.unlink()
-    away.rename(site.database)
-    site.server.run_queue()
-    assert site.server.queued() == 0
-    assert len(site.sql("SELECT id FROM dbmail_textofemail WHERE message_id = '6@home.test'")) == 1
-    assert "Traceback" in site.server.gate_log.read_text()
+    waits_for_the_database(site)
 
 
 @pytest.mark.parametrize(
