@@ -38,7 +38,7 @@ def check(domain: DomainFacts, setup: Setup) -> list[Finding]:
     if "rua" not in tags:
         title = "Nobody gets DMARC reports, so that nobody sees who sends in this name."
         with_reports = f'_dmarc.{found.found_at}. IN TXT "{text.rstrip("; ")}; rua=mailto:{reports_to}"'
-        findings.append(Finding(Level.WARNING, NAME, about, title, "Add rua=mailto:.", with_reports))
+        findings.append(Finding(Level.WARNING, NAME, about, title, "Name an address for them.", with_reports))
     return findings or [Finding(Level.OK, NAME, about, f"DMARC asks for {asked_for} at {found.found_at}.")]
 
 
