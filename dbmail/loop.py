@@ -11,10 +11,13 @@ from django.utils import timezone
 
 from .cronmail import PassReport, run_pass
 from .outbox.agenda import next_due
+from .preflight.everyone import go_on
 from .sleep import Listener, Stop
 
 log = logging.getLogger(__name__)
 
+#: Seconds that a turn gives to drafts whose audience is still being looked at: mail that becomes due waits so long.
+PREFLIGHT = 5
 #: Seconds after which a pass that always finds more to do ends, so that failures are reported.
 LONGEST_PASS = 3600
 
@@ -90,8 +93,9 @@ class Loop:
         began, end = timezone.now(), time.monotonic() + LONGEST_PASS
         report = run_pass(stop=lambda: self.stop() or time.monotonic() > end, progress=self.progress)
         self.tell(report)
+        more = go_on(self.stop, PREFLIGHT)
         due = None if report.trouble else next_due(after=began)
-        return pause_after(self.interval, timezone.now(), due, report.trouble, time.monotonic() > end)
+        return pause_after(self.interval, timezone.now(), due, report.trouble, more or time.monotonic() > end)
 
 
 def _first_line(error: Exception) -> str:

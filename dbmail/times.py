@@ -15,6 +15,11 @@ def project_time(time: datetime) -> datetime:
     return time
 
 
+def as_shown(time: datetime) -> datetime:
+    """`time` in the time zone that a page is shown in."""
+    return timezone.localtime(time) if timezone.is_aware(time) else time
+
+
 def from_timestamp(seconds: float) -> datetime:
     """The time so many seconds after 1970. Raises ValueError where there is no such time."""
     try:

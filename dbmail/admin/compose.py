@@ -95,7 +95,7 @@ def _context(admin: Any, request: HttpRequest, draft: MessageRequest) -> dict[st
     except DbmailError as error:
         variables, problem = [], str(error)
     field, media = body_field(draft.msgtext or "")
-    names = ("save", "preview", "body", "sender", "count", "survey", "checks", "people", "test", "confirm", "name")
+    names = ("save", "preview", "body", "sender", "count", "survey", "everyone", "people", "test", "confirm", "name")
     return {
         **admin.admin_site.each_context(request),
         "opts": admin.opts,

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop, ngettext
 
 from ..addresses import normalise, parse_mailbox
 from ..conf import config
@@ -25,6 +25,7 @@ from ..outbox import control
 from ..outbox.author import author
 from ..outbox.compose import request_headers
 from ..outbox.validate import request_errors
+from ..preflight.everyone import seen_of
 from ..preflight.survey import people_in
 from ..rendering.message import MessageRenderer
 from . import draft as drafts
@@ -65,6 +66,12 @@ def _let_go(admin: Any, request: HttpRequest, draft: MessageRequest) -> str:
         people = people_in(draft)
         if not people:
             return _("Nobody is in the audience.")
+        if failed := seen_of(draft).failed:
+            return ngettext(
+                "The text fails for %(number)s person, and there it would stop: see the checks.",
+                "The text fails for %(number)s people, and there it would stop: see the checks.",
+                failed,
+            ) % {"number": number_format(failed, force_grouping=True)}
         if people > config().large_audience:
             problem = _approved(request, draft, people)
             if problem:
@@ -111,7 +118,7 @@ def _context(admin: Any, request: HttpRequest, draft: MessageRequest, problem: s
     except DbmailError:
         sender = ""
     large = people > config().large_audience
-    names = ("preview", "body", "sender", "survey", "checks", "confirm", "people")
+    names = ("preview", "body", "sender", "everyone", "confirm", "people")
     return {
         **admin.admin_site.each_context(request),
         "opts": admin.opts,

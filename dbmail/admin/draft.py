@@ -2,11 +2,11 @@
 
 import hashlib
 import json
+from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.contrib.auth import get_user_model
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -15,12 +15,13 @@ from ..exceptions import DbmailError, UnstorableQuery
 from ..models import MessageRequest, PersistentQueryFilter
 from ..recipients import query_json
 from ..recipients.builder import parse_tree, to_q, tree_of
+from ..times import as_shown
 
 #: How browsers write a datetime-local.
 _TIME_FORMATS = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 _FIELDS = (
-    *("subject", "msgtext", "layout", "sender", "sendto_fn_name", "special_headers", "processed_by", "public"),
-    "category",
+    *("subject", "msgtext", "layout", "sender", "sendto_fn_name", "special_headers", "processed_by", "not_after"),
+    *("public", "category"),
 )
 
 
@@ -39,6 +40,7 @@ class DraftForm(forms.Form):
     sender = forms.CharField(required=False, max_length=500)
     reply_to = forms.CharField(required=False, max_length=500)
     processed_by = forms.DateTimeField(required=False, input_formats=_TIME_FORMATS)
+    not_after = forms.DateTimeField(required=False, input_formats=_TIME_FORMATS)
     public = forms.BooleanField(required=False)
     category = forms.ChoiceField(
         choices=category_choices,
@@ -131,17 +133,14 @@ def _drop_unused(audience: PersistentQueryFilter, draft: MessageRequest) -> None
 
 def fingerprint(draft: MessageRequest) -> str:
     """Equal for two equal drafts: tells whether somebody else has changed it since the page was loaded."""
-    when = draft.processed_by.timestamp() if draft.processed_by else 0
-    parts = [getattr(draft, name) or "" for name in _FIELDS if name != "processed_by"]
-    text = json.dumps([*map(str, parts), when, draft.recipients.q_filter, draft.state])
+    times = [moment.timestamp() if moment else 0 for moment in (draft.processed_by, draft.not_after)]
+    parts = [getattr(draft, name) or "" for name in _FIELDS if name not in ("processed_by", "not_after")]
+    text = json.dumps([*map(str, parts), *times, draft.recipients.q_filter, draft.state])
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:24]
 
 
 def initial(draft: MessageRequest) -> dict[str, Any]:
     """What the page shows of `draft`."""
-    when = draft.processed_by
-    if when and timezone.is_aware(when):
-        when = timezone.localtime(when)
     return {
         "subject": draft.subject or "",
         "msgtext": draft.msgtext or "",
@@ -151,6 +150,14 @@ def initial(draft: MessageRequest) -> dict[str, Any]:
         "sendto_fn_name": draft.sendto_fn_name,
         "public": draft.public,
         "category": draft.category,
-        "processed_by": when.strftime("%Y-%m-%dT%H:%M") if when else "",
+        "processed_by": _as_typed(draft.processed_by),
+        "not_after": _as_typed(draft.not_after),
         "audience": json.dumps(tree_of(draft.recipients.q_filter) or {"filter": draft.recipients_id}),
     }
+
+
+def _as_typed(moment: datetime | None) -> str:
+    """As browsers read a datetime-local, in the current time zone."""
+    if moment is None:
+        return ""
+    return as_shown(moment).strftime("%Y-%m-%dT%H:%M")

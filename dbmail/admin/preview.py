@@ -63,7 +63,7 @@ def as_json(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpRes
     draft = draft_of(request, stored)
     user = sample_user(request, draft, request.POST.get("as", ""))
     findings = _errors(draft)
-    shown: dict[str, Any] = {"as": str(user.pk or ""), "as_name": _name(user)}
+    shown: dict[str, Any] = {"as": str(user.pk or ""), "as_name": name_of(user)}
     try:
         rendered = MessageRenderer(draft).render(user)
     except DbmailError as error:
@@ -174,10 +174,11 @@ def people(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpResp
         found = list(stored.recipients.getList(model).filter(condition).order_by("pk")[:_FOUND])
     except UnresolvableQuery:
         found = []
-    return JsonResponse({"people": [{"pk": str(user.pk), "name": _name(user)} for user in found]})
+    return JsonResponse({"people": [{"pk": str(user.pk), "name": name_of(user)} for user in found]})
 
 
-def _name(user: Any) -> str:
+def name_of(user: Any) -> str:
+    """A recipient as a person would call them, for those who may see recipients."""
     if not user.pk:
         return _("a nameless recipient")
     address = getattr(user, user.get_email_field_name(), "")

@@ -1,23 +1,29 @@
 """The audience in numbers, while it is being chosen and before it is sent to."""
 
-import json
-from dataclasses import asdict
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.formats import date_format, number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from ..conf import config
 from ..exceptions import DbmailError
 from ..models import MessageRequest
-from ..preflight import audience as audience_checks
-from ..preflight import survey as surveys
+from ..preflight.audience import Audience, check_audience
+from ..preflight.everyone import take_further
+from ..preflight.reach import Reach
+from ..preflight.seen import Seen
+from ..preflight.survey import people_in, survey
 from ..recipients.builder import tree_of, words
+from ..times import as_shown
 from .draft import DraftForm
 from .permissions import may_see_recipients
-from .preview import as_data, draft_of
+from .preview import as_data, draft_of, name_of
 
+#: Seconds that one request looks at people.
 _SECONDS = 1.5
 
 
@@ -28,7 +34,7 @@ def count(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpRespo
     if form.errors.get("audience"):
         return JsonResponse({"problem": " ".join(map(str, form.errors["audience"]))})
     try:
-        return JsonResponse({"people": surveys.people_in(draft), "words": audience_in_words(draft)})
+        return JsonResponse({"people": people_in(draft), "words": audience_in_words(draft)})
     except DbmailError as error:
         return JsonResponse({"problem": str(error)})
 
@@ -40,38 +46,75 @@ def audience_in_words(draft: MessageRequest) -> str:
     return words(tree) if tree else str(draft.recipients)
 
 
-def piece(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpResponse:
-    """One piece of the look over the audience; the page asks for the next one with its `after`."""
+def first_people(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpResponse:
+    """A quick look at the first people, with the draft as the page shows it now."""
     draft = draft_of(request, stored)
     try:
-        after = _key(request.POST.get("after", ""))
+        piece = survey(draft, seconds=_SECONDS)
+        return JsonResponse(_answer(request, draft, piece.seen, piece.after is None))
+    except DbmailError as error:
+        return JsonResponse({"problem": str(error)})
+
+
+def everyone(admin: Any, request: HttpRequest, draft: MessageRequest) -> HttpResponse:
+    """Take the look over everybody further, with the draft as it is stored; the page asks again until it is complete.
+
+    After that, and when the page is closed, passes of the outbox go on.
+    """
+    try:
+        row = take_further(draft, _SECONDS)
+        answer = _answer(request, draft, Seen.read(row.seen), row.finished_at is not None)
+    except DbmailError as error:
+        return JsonResponse({"problem": str(error)})
+    if row.finished_at:
+        at = date_format(as_shown(row.finished_at), "TIME_FORMAT")
+        answer["said"] = _("Everyone was looked at, at %(time)s.") % {"time": at}
+    return JsonResponse(answer)
+
+
+def _answer(request: HttpRequest, draft: MessageRequest, seen: Seen, complete: bool) -> dict[str, Any]:
+    people, may_see = people_in(draft), may_see_recipients(request.user)
+    if not may_see:
+        seen = seen.without_reasons()
+    facts = Audience(people, seen, draft.sendto_fn_name, config().large_audience)
+    said = _("Looked at %(looked)s of %(people)s people. It goes on, also when you leave this page.")
+
+    def mails(reach: Reach) -> str:
+        return _mails(reach.mails if complete else _scaled(reach.mails, seen.people, people), complete)
+
+    return {
+        "complete": complete,
+        "mails": {sendto: mails(reach) for sendto, reach in seen.reach.items()},
+        "chosen": mails(facts.reach),
+        "said": "" if complete else said % {"looked": _shown(seen.people), "people": _shown(people)},
+        "findings": [
+            {**as_data(finding), "people": _names(finding.people) if may_see else []}
+            for finding in check_audience(facts)
+        ],
+    }
+
+
+def _scaled(mails: int, looked_at: int, people: int) -> int:
+    return round(mails * max(people, looked_at) / looked_at) if looked_at else 0
+
+
+def _mails(number: int, exact: bool) -> str:
+    if exact:
+        return ngettext("%(number)s mail", "%(number)s mails", number) % {"number": _shown(number)}
+    return ngettext("about %(number)s mail", "about %(number)s mails", number) % {"number": _shown(number)}
+
+
+def _shown(number: int) -> str:
+    return number_format(number, force_grouping=True)
+
+
+def _names(keys: tuple[str, ...]) -> list[dict[str, str]]:
+    """People by their keys, as far as they are still there."""
+    if not keys:
+        return []
+    model = get_user_model()
+    try:
+        found = {str(user.pk): user for user in model._default_manager.filter(pk__in=keys)}
     except (ValueError, ValidationError):
-        return JsonResponse({"problem": "after"}, status=400)
-    try:
-        seen = surveys.survey(draft, after, _SECONDS)
-    except DbmailError:
-        # A text that cannot be rendered at all: addresses can still be counted.
-        try:
-            seen = surveys.survey(draft, after, _SECONDS, rendering=False)
-        except DbmailError as error:
-            return JsonResponse({"problem": str(error)})
-    data = asdict(seen)
-    if not may_see_recipients(request.user):
-        data["failures"] = []  # an error may quote a person's data
-    data["after"] = None if seen.after is None else str(seen.after)
-    return JsonResponse(data)
-
-
-def _key(text: str) -> Any:
-    return get_user_model()._meta.pk.to_python(text) if text else None
-
-
-def checks(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpResponse:
-    """What the numbers that the page has added up mean, in sentences."""
-    draft = draft_of(request, stored)
-    try:
-        numbers = json.loads(request.POST.get("numbers", ""))
-    except ValueError:
-        return JsonResponse({"problem": "numbers"}, status=400)
-    facts = audience_checks.Audience.read(numbers, sendto=draft.sendto_fn_name, large=config().large_audience)
-    return JsonResponse({"findings": [as_data(finding) for finding in audience_checks.check_audience(facts)]})
+        return []
+    return [{"pk": key, "name": name_of(found[key])} for key in keys if key in found]

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
@@ -190,6 +191,8 @@ def requeue(admin: Any, request: HttpRequest, broadcast: MessageRequest) -> Http
         said = ngettext("%(count)d mail is tried again.", "%(count)d mails are tried again.", count) % {"count": count}
         admin.log_change(request, broadcast, said)
         messages.success(request, said)
+    elif broadcast.not_after and broadcast.not_after <= timezone.now():
+        messages.warning(request, _("Its last moment is over: nothing of it is sent any more."))
     else:
         messages.warning(request, _("There is nothing to try again."))
     return redirect("admin:dbmail_messagerequest_change", broadcast.pk)

@@ -11,6 +11,7 @@ from .events import MailEvent
 from .filters import PersistentQueryFilter
 from .heartbeat import Heartbeat
 from .incoming import Forward, IncomingMessage
+from .preflight import Preflight, PreflightPiece
 from .routing import EmailList, PlainRedirect
 from .suppression import Suppression
 from .throttle import RateCount, RelayTrouble
@@ -30,6 +31,8 @@ __all__ = [
     "MessageVars",
     "PersistentQueryFilter",
     "PlainRedirect",
+    "Preflight",
+    "PreflightPiece",
     "RateCount",
     "RelayTrouble",
     "Suppression",

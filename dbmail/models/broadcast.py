@@ -19,10 +19,12 @@ from .filters import PersistentQueryFilter
 
 class MessageRequestQuerySet(models.QuerySet["MessageRequest"]):
     def due(self) -> "MessageRequestQuerySet":
-        """Requests that a pass has to turn into mail now: not processed, and not `processed_by` later."""
+        """Requests that a pass has to turn into mail now: not processed, neither `processed_by` later nor `not_after`
+        over."""
         now = timezone.now()
         return self.filter(
             Q(processed_by__isnull=True) | Q(processed_by__lte=now),
+            Q(not_after__isnull=True) | Q(not_after__gt=now),
             processed=False,
             state__in=[MessageRequest.State.SCHEDULED, MessageRequest.State.PROCESSING],
         )
@@ -105,6 +107,9 @@ class MessageRequest(models.Model):
     )
     processed_by = models.DateTimeField(
         "not before", null=True, blank=True, help_text="Processed by the first pass after this time; at once if empty."
+    )
+    not_after = models.DateTimeField(
+        _("not after"), null=True, blank=True, help_text=_("What has not left by then is not sent any more.")
     )
     priority_level = models.IntegerField(
         "priority", null=True, blank=True, help_text="Higher leaves first; empty counts as 0."

@@ -233,9 +233,11 @@ class Turn(NamedTuple):
 def _turns() -> list[Turn]:
     """The broadcasts whose turn it is, by priority and age."""
     priority = Coalesce(F("priority_level"), Value(0))
-    requests = MessageRequest.objects.filter(state__in=ACTIVE).order_by(-priority, "created_at", "pk")
+    now = timezone.now()
+    in_time = Q(not_after__isnull=True) | Q(not_after__gt=now)
+    requests = MessageRequest.objects.filter(in_time, state__in=ACTIVE).order_by(-priority, "created_at", "pk")
     if config().canary:
-        requests = requests.exclude(canary_until__gt=timezone.now())
+        requests = requests.exclude(canary_until__gt=now)
     return [
         Turn(pk, 1 + min(max(level, 0), 9), canary_left)
         for pk, level, canary_left in requests.values_list("pk", priority, "canary_left")

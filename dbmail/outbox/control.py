@@ -64,12 +64,13 @@ def cancel(request: MessageRequest) -> bool:
 def requeue(rows: "QuerySet[TextOfEmail]") -> int:
     """Put mails that failed, expired or are in doubt into the queue again, with all their tries; how many.
 
-    Their age counts from now. Mails of a cancelled broadcast stay where they are, and an address that was
-    suppressed meanwhile is left out when its turn comes.
+    Their age counts from now. Mails of a broadcast that was cancelled, or whose last moment is over, stay where they
+    are, and an address that was suppressed meanwhile is left out when its turn comes.
     """
     now = timezone.now()
     ended = (TextOfEmail.State.FAILED, TextOfEmail.State.EXPIRED, TextOfEmail.State.IN_DOUBT)
     again = rows.filter(state__in=ended).exclude(messagerequest__state=State.CANCELLED)
+    again = again.exclude(messagerequest__not_after__lte=now)
     requests = list(again.order_by().values_list("messagerequest", flat=True).distinct())
     fresh: dict[str, Any] = {"sent": None, "tries": 0, "begun": False, "claimed_by": "", "claimed_until": None}
     ids = list(again.order_by().values_list("pk", flat=True))

@@ -3,6 +3,7 @@
 import logging
 from datetime import datetime, timedelta
 
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from ..conf import config
@@ -26,32 +27,53 @@ def expire_unsent_emails(older_than: timedelta | None = None) -> int:
 @after_deadlock
 def expire_requests(older_than: timedelta | None = None) -> int:
     state = MessageRequest.State
-    before = _before(older_than)
-    old = MessageRequest.objects.filter(
-        created_at__lt=before,
-        processed=False,
-        state__in=[state.SCHEDULED, state.PROCESSING, state.PAUSED, state.FAILED],
-    ).exclude(processed_by__gte=before)
-    expired = old.update(
-        processed=True, state=state.CANCELLED, state_reason="Expired: it was not processed before it was too old."
+    waiting = MessageRequest.objects.filter(
+        processed=False, state__in=[state.SCHEDULED, state.PROCESSING, state.PAUSED, state.FAILED]
     )
+    before = _before(older_than)
+    old = waiting.filter(created_at__lt=before).exclude(processed_by__gte=before)
+    over = {"processed": True, "state": state.CANCELLED}
+    expired = waiting.filter(not_after__lte=timezone.now()).update(
+        **over, state_reason="Expired: its last moment came before everybody had a mail."
+    )
+    expired += old.update(**over, state_reason="Expired: it was not processed before it was too old.")
     if expired:
         log.warning("%d requests expired before they were processed", expired)
     return expired
 
 
-@after_deadlock
 def expire_mails(older_than: timedelta | None = None, min_tries: int = 0) -> int:
+    expired = _expire_old_mails(older_than, min_tries) + _expire_late_mails()
+    if expired:
+        log.warning("%d mails expired before they were sent", expired)
+    return expired
+
+
+@after_deadlock
+def _expire_old_mails(older_than: timedelta | None, min_tries: int) -> int:
     before = _before(older_than)
     old = TextOfEmail.objects.filter(
         state=TextOfEmail.State.QUEUED, created_at__lt=before, sent__isnull=True, tries__gte=min_tries
     ).exclude(messagerequest__processed_by__gte=before)
-    expired = old.update(
-        state=TextOfEmail.State.EXPIRED, sent=timezone.now(), last_reply="Expired: it could not be sent in time."
+    return _expire(old, "Expired: it could not be sent in time.")
+
+
+@after_deadlock
+def _expire_late_mails() -> int:
+    """Mails whose broadcast is not to be sent any more, whatever their age."""
+    waiting = TextOfEmail.objects.filter(messagerequest=OuterRef("pk"), state=TextOfEmail.State.QUEUED)
+    late = MessageRequest.objects.filter(Exists(waiting), not_after__lte=timezone.now())
+    return sum(
+        _expire(
+            TextOfEmail.objects.filter(messagerequest=pk, state=TextOfEmail.State.QUEUED),
+            "Expired: the last moment of its broadcast came first.",
+        )
+        for pk in list(late.values_list("pk", flat=True))
     )
-    if expired:
-        log.warning("%d mails expired before they were sent", expired)
-    return expired
+
+
+def _expire(mails: "QuerySet[TextOfEmail]", why: str) -> int:
+    return mails.update(state=TextOfEmail.State.EXPIRED, sent=timezone.now(), last_reply=why)
 
 
 def _before(older_than: timedelta | None) -> datetime:

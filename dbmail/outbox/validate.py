@@ -42,11 +42,18 @@ def request_errors(request: MessageRequest) -> Errors:
     check("category", lambda: check_category(request.category))
     check("layout", lambda: layout_of(request.layout, request.msgtext or ""))
     check("sendto_fn_name", lambda: send_to_function(request.sendto_fn_name))
-    for field in ("processed_by", "created_at"):
+    for field in ("processed_by", "not_after", "created_at"):
         moment = getattr(request, field)
         if moment is not None and settings.USE_TZ and timezone.is_naive(moment):
             said = _("This time has no time zone: is it the site's, or yours?")
             errors[field] = [ValidationError(said, code="naive")]
+    if request.not_after and "not_after" not in errors and "processed_by" not in errors:
+        if request.processed_by and request.not_after <= request.processed_by:
+            said = _("“Not after” must be later than “not before”.")
+            errors["not_after"] = [ValidationError(said, code="order")]
+        elif request.not_after <= timezone.now():
+            said = _("“Not after” is over already: nothing would be sent.")
+            errors["not_after"] = [ValidationError(said, code="past")]
     if request.creator_id:
         check("sender", lambda: author(request))
         if "sender" not in errors:

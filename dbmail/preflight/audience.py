@@ -1,63 +1,34 @@
-"""Checks of the audience. Each is a pure function from what a survey counted to findings."""
+"""Checks of the audience. Each is a pure function from what a look over it has seen to findings."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from ..models import MessageRequest
 from .content import CLIPPED_AFTER
 from .findings import Finding, Level
+from .reach import Reach
+from .seen import Seen, Tally
 
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Numbers of a whole or (`looked_at` < `people`) partial look. `large`: people above which one should pause."""
+    """`people` there are; what a look over some of them or all has `seen`; `sendto` as chosen.
+
+    `large`: people above which one should pause.
+    """
 
     people: int
-    looked_at: int = 0
-    mails: int = 0
-    duplicates: int = 0
-    suppressed: int = 0
-    without_address: int = 0
-    unresolved: int = 0
-    failed: int = 0
-    why_failed: str = ""
-    biggest: int = 0
-    empty: Mapping[str, int] = field(default_factory=dict)
+    seen: Seen = field(default_factory=Seen)
     sendto: str = ""
     large: int = 2000
 
-    @classmethod
-    def read(cls, numbers: Any, **fields: Any) -> "Audience":
-        """From what the page has added up; whatever is no number counts as 0."""
-        given = numbers if isinstance(numbers, dict) else {}
-        names = (
-            "people",
-            "looked_at",
-            "mails",
-            "duplicates",
-            "suppressed",
-            "without_address",
-            "unresolved",
-            "failed",
-            "biggest",
-        )
-        empty = given.get("empty")
-        empty = empty if isinstance(empty, dict) else {}
-        counted: dict[str, Any] = {name: _number(given.get(name)) for name in names}
-        return cls(
-            **counted,
-            why_failed=str(given.get("why_failed") or "")[:500],
-            empty={str(name)[:100]: _number(count) for name, count in list(empty.items())[:100]},
-            **fields,
-        )
-
-
-def _number(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    @property
+    def reach(self) -> Reach:
+        return self.seen.reach.get("" if self.sendto == MessageRequest.SEND_TO_SELF_REAL else self.sendto, Reach())
 
 
 def _shown(number: int) -> str:
@@ -71,7 +42,7 @@ def check_audience(audience: Audience) -> list[Finding]:
 def _nobody(audience: Audience) -> Iterator[Finding]:
     if not audience.people:
         yield Finding(Level.ERROR, "audience", _("Nobody is in the audience."))
-    elif audience.looked_at and not audience.mails:
+    elif audience.seen.people and not audience.reach.mails:
         yield Finding(Level.ERROR, "audience", _("Nobody in the audience has an address that can get mail."))
 
 
@@ -90,64 +61,79 @@ def _contacts(audience: Audience) -> Iterator[Finding]:
 
 
 def _left_out(audience: Audience) -> Iterator[Finding]:
-    for number, text in (
-        (
-            audience.suppressed,
-            ngettext(
-                "%(number)s address is left out: it unsubscribed or cannot be reached.",
-                "%(number)s addresses are left out: they unsubscribed or cannot be reached.",
-                audience.suppressed,
-            ),
-        ),
-        (
-            audience.duplicates,
-            ngettext(
-                "%(number)s address comes twice. It gets one mail where the text is the same.",
-                "%(number)s times an address comes again. It gets one mail where the text is the same.",
-                audience.duplicates,
-            ),
-        ),
-        (
-            audience.without_address,
-            ngettext(
-                "%(number)s person has no such address and gets nothing.",
-                "%(number)s people have no such address and get nothing.",
-                audience.without_address,
-            ),
-        ),
-    ):
-        if number:
-            yield Finding(Level.NOTE, "sendto_fn_name", text % {"number": _shown(number)})
-    if audience.unresolved:
-        message = ngettext(
+    if number := audience.reach.suppressed:
+        text = ngettext(
+            "%(number)s address is left out: it unsubscribed or cannot be reached.",
+            "%(number)s addresses are left out: they unsubscribed or cannot be reached.",
+            number,
+        )
+        yield Finding(Level.NOTE, "sendto_fn_name", text % {"number": _shown(number)})
+    if number := audience.reach.duplicates:
+        text = ngettext(
+            "%(number)s address comes twice. It gets one mail where the text is the same.",
+            "%(number)s times an address comes again. It gets one mail where the text is the same.",
+            number,
+        )
+        yield Finding(Level.NOTE, "sendto_fn_name", text % {"number": _shown(number)})
+
+
+def _unreached(audience: Audience) -> Iterator[Finding]:
+    if number := audience.seen.without_address.count:
+        text = ngettext(
+            "%(number)s person has no such address and gets nothing.",
+            "%(number)s people have no such address and get nothing.",
+            number,
+        )
+        yield _about(audience.seen.without_address, Level.NOTE, "sendto_fn_name", text)
+    if number := audience.seen.unresolved.count:
+        text = ngettext(
             "%(number)s person has an address that cannot be used.",
             "%(number)s people have an address that cannot be used.",
-            audience.unresolved,
+            number,
         )
-        message %= {"number": _shown(audience.unresolved)}
-        yield Finding(Level.WARNING, "sendto_fn_name", message)
+        yield _about(audience.seen.unresolved, Level.WARNING, "sendto_fn_name", text)
 
 
-def _rendering(audience: Audience) -> Iterator[Finding]:
-    if audience.failed:
-        message = ngettext(
-            "The text fails for %(number)s person: %(why)s",
-            "The text fails for %(number)s people: %(why)s",
-            audience.failed,
-        )
-        message %= {"number": _shown(audience.failed), "why": audience.why_failed}
-        yield Finding(Level.ERROR, "msgtext", message)
-    for name, count in sorted(audience.empty.items()):
-        if count:
-            message = ngettext(
-                "{{ %(name)s }} is empty for %(number)s person.",
-                "{{ %(name)s }} is empty for %(number)s people.",
-                count,
+def _failures(audience: Audience) -> Iterator[Finding]:
+    for why, tally in sorted(audience.seen.failures.items(), key=lambda item: -item[1].count):
+        if why:
+            text = ngettext(
+                "The text fails for %(number)s person: %(why)s",
+                "The text fails for %(number)s people: %(why)s",
+                tally.count,
             )
-            yield Finding(Level.WARNING, "msgtext", message % {"name": name, "number": _shown(count)})
-    if audience.biggest > CLIPPED_AFTER:
+        else:
+            text = ngettext(
+                "The text fails for %(number)s person.",
+                "The text fails for %(number)s people.",
+                tally.count,
+            )
+        yield _about(tally, Level.ERROR, "msgtext", text, why=why)
+
+
+def _empty(audience: Audience) -> Iterator[Finding]:
+    for name, tally in sorted(audience.seen.empty.items()):
+        text = ngettext(
+            "{{ %(name)s }} is empty for %(number)s person.",
+            "{{ %(name)s }} is empty for %(number)s people.",
+            tally.count,
+        )
+        yield _about(tally, Level.WARNING, "msgtext", text, name=name)
+
+
+def _size(audience: Audience) -> Iterator[Finding]:
+    if audience.seen.biggest > CLIPPED_AFTER:
         message = _("The longest mail has %(size)d KB; Gmail cuts off after 102 KB.")
-        yield Finding(Level.WARNING, "msgtext", message % {"size": audience.biggest // 1024})
+        longest = Tally(1, [audience.seen.biggest_for])
+        yield _about(longest, Level.WARNING, "msgtext", message, size=audience.seen.biggest // 1024)
 
 
-CHECKS: tuple[Callable[[Audience], Iterator[Finding]], ...] = (_nobody, _large, _contacts, _left_out, _rendering)
+def _about(tally: Tally, level: Level, place: str, text: str, **values: object) -> Finding:
+    message = text % {"number": _shown(tally.count), **values}
+    return Finding(level, place, message, people=tuple(tally.people))
+
+
+CHECKS: tuple[Callable[[Audience], Iterator[Finding]], ...] = (
+    *(_nobody, _large, _contacts, _left_out, _unreached),
+    *(_failures, _empty, _size),
+)

@@ -12,9 +12,10 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One sentence, and the field of the page where it can be put right."""
+    """One sentence, and the field of the page where it can be put right; the keys of a few people whom it is about."""
 
     level: Level
     field: str
     message: str
     line: int | None = None
+    people: tuple[str, ...] = ()

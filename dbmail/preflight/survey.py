@@ -6,99 +6,90 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext as _
 
 from ..addresses import normalise
 from ..conf import config
 from ..exceptions import DbmailError
 from ..models import MessageRequest, Suppression
-from ..recipients.sendto import addresses_for
+from ..recipients.sendto import addresses_for, kinds_of
 from ..rendering.engine import CompiledTemplate, compile_template
 from ..rendering.message import MessageRenderer
 from ..rendering.text import is_html
 from ..rendering.variables import load_variables, request_context
 from ..unsubscribe.suppression import suppressed
+from .reach import KINDS, Keys, key_of, reach_of
+from .seen import Seen, Tally
 
-KINDS = {"self": "send_to_self", "guardian": "send_to_guardian", "emergency": "send_to_emergency"}
 _CHUNK = 500
-_EXAMPLES = 5
 
 
-@dataclass
-class Survey:
-    """What one piece saw.
+@dataclass(slots=True)
+class Piece:
+    """What one piece saw. `after`: the person behind whom to go on, None at the end."""
 
-    `addresses`: kind of contact -> one short key an address, which tells equal addresses and nothing else;
-    `suppressed` the keys of those that get no mail; `empty`: variable -> recipients for whom it is empty;
-    `after` the place to go on from, None at the end.
-    """
-
-    people: int = 0
-    addresses: dict[str, list[str]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
-    suppressed: list[str] = field(default_factory=list)
-    without_address: int = 0
-    unresolved: int = 0
-    rendered: int = 0
-    failed: int = 0
-    failures: list[dict[str, Any]] = field(default_factory=list)
-    empty: dict[str, int] = field(default_factory=dict)
-    biggest: int = 0
+    seen: Seen = field(default_factory=Seen)
+    keys: Keys = field(default_factory=Keys)
     after: Any = None
 
 
-def survey(request: MessageRequest, after: Any = None, seconds: float = 2.0, rendering: bool = True) -> Survey:
+def survey(request: MessageRequest, after: Any = None, seconds: float = 2.0) -> Piece:
     """Look at the people of `request` behind the key `after`, for about `seconds`.
 
-    Raises DbmailError where the audience or the text is such that nobody could get it.
+    A text that cannot be rendered for anybody is left out: the addresses can be counted all the same.
+    Raises DbmailError where the audience is such that nobody could get it.
     """
     deadline = time.monotonic() + seconds
-    seen = Survey()
+    piece = Piece()
     users = request.recipients.getList(get_user_model()).order_by("pk")
-    look = _Look(request) if rendering else None
+    look = _look(request)
     while True:
         chunk = list((users.filter(pk__gt=after) if after is not None else users)[:_CHUNK])
-        _addresses(seen, chunk, request)
+        _addresses(piece, chunk, request)
         for user in chunk:
-            seen.people += 1
             after = user.pk
             if look:
-                look.at(user, seen)
-        if len(chunk) < _CHUNK:
-            return seen
-        seen.after = after
-        if time.monotonic() > deadline:
-            return seen
-        seen.after = None
+                look.at(user, piece.seen)
+        piece.seen.people += len(chunk)
+        over = len(chunk) < _CHUNK
+        if over or time.monotonic() > deadline:
+            piece.after = None if over else after
+            piece.seen.reach = reach_of(piece.keys)
+            return piece
 
 
-def _addresses(seen: Survey, users: Sequence[Any], request: MessageRequest) -> None:
-    keys: dict[str, str] = {}
+def _addresses(piece: Piece, users: Sequence[Any], request: MessageRequest) -> None:
+    keys: dict[str, int] = {}
     reached: set[Any] = set()
-    wanted = _kinds_of(request.sendto_fn_name)
-    for kind, name in KINDS.items():
+    troubled: dict[Any, str] = {}
+    wanted = kinds_of(request.sendto_fn_name)
+    for kind in KINDS:
         if kind != "self" and not config().contacts:
             continue
-        found, troubles = addresses_for(users, name)
+        found, troubles = addresses_for(users, f"send_to_{kind}")
         for pk, boxes in found.items():
             for box in boxes:
                 address = normalise(box.address)
-                keys[address] = _key(address)
-                seen.addresses[kind].append(keys[address])
+                keys[address] = key_of(address)
+                piece.keys.of_kind[kind].append(keys[address])
             if boxes and kind in wanted:
                 reached.add(pk)
         if kind in wanted:
-            seen.unresolved += len(troubles)
-    seen.suppressed += [keys[address] for address in suppressed(keys, request.category or Suppression.ALL)]
-    seen.without_address += len(users) - len(reached)
+            troubled |= troubles
+    left_out = suppressed(keys, request.category or Suppression.ALL)
+    piece.keys.suppressed.extend(keys[address] for address in left_out)
+    for user in users:
+        if user.pk in troubled:
+            piece.seen.unresolved.note(str(user.pk))
+        elif user.pk not in reached:
+            piece.seen.without_address.note(str(user.pk))
 
 
-def _kinds_of(sendto: str) -> list[str]:
-    return [kind for kind in KINDS if kind in (sendto or "send_to_self").split("_")]
-
-
-def _key(address: str) -> str:
-    """Equal for equal addresses, and nobody learns an address from it."""
-    return salted_hmac("dbmail.preflight", address, algorithm="sha256").hexdigest()[:12]
+def _look(request: MessageRequest) -> "_Look | None":
+    try:
+        return _Look(request)
+    except DbmailError:
+        return None  # the checks of the text say what is wrong with it
 
 
 class _Look:
@@ -111,23 +102,24 @@ class _Look:
         self.constant: set[str] | None = None
         self.looks = variable_templates(request)
 
-    def at(self, user: Any, seen: Survey) -> None:
+    def at(self, user: Any, seen: Seen) -> None:
+        key = str(user.pk)
         try:
             rendered = self.renderer.render(user)
         except DbmailError as error:
-            seen.failed += 1
-            if len(seen.failures) < _EXAMPLES:
-                seen.failures.append({"pk": str(user.pk), "why": str(error)})
+            seen.failures_for(str(error)).note(key)
             return
-        seen.rendered += 1
-        seen.biggest = max(seen.biggest, len(rendered.body.encode("utf-8", "replace")))
+        if not rendered.body.strip():
+            seen.failures_for(_("Nothing of it is left for them.")).note(key)
+            return
+        seen.note_size(len(rendered.body.encode("utf-8", "replace")), key)
         context = request_context(self.request, user, self.variables) if self.looks else {}
         if self.constant is None:  # what is the same for everybody is looked at once
             constant = {name for name in self.looks if self._is_constant(name.partition(".")[0])}
             self.constant = {name for name in constant if _is_empty(self.looks[name], context)}
             self.looks = {name: look for name, look in self.looks.items() if name not in constant}
         for name in [*self.constant, *(name for name, look in self.looks.items() if _is_empty(look, context))]:
-            seen.empty[name] = seen.empty.get(name, 0) + 1
+            seen.empty.setdefault(name, Tally()).note(key)
 
     def _is_constant(self, root: str) -> bool:
         return root != "user" and not hasattr(self.variables.get(root), "get_msg_vars")

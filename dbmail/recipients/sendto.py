@@ -26,7 +26,7 @@ def addresses_for(users: Sequence[Any], sendto_name: str) -> tuple[dict[Any, lis
     an address that comes twice for one user counts once. A user can stand in both answers: an address
     that cannot be used takes none of the others away. Raises UnknownSendTo, SettingError.
     """
-    kinds = _kinds(sendto_name)
+    kinds = kinds_of(sendto_name)
     contacts, failed = contacts_of(users) if kinds != ("self",) else ({}, {})
     found: dict[Any, list[Mailbox]] = {}
     for user in users:
@@ -43,7 +43,8 @@ def addresses_for(users: Sequence[Any], sendto_name: str) -> tuple[dict[Any, lis
     return found, failed
 
 
-def _kinds(name: str) -> tuple[str, ...]:
+def kinds_of(name: str) -> tuple[str, ...]:
+    """Which of a user's addresses a send-to function takes. Raises UnknownSendTo."""
     try:
         return _KINDS[name]
     except KeyError:
@@ -64,7 +65,7 @@ def _mailbox(user: Any, kind: str, contacts: dict[str, tuple[str, str]]) -> Mail
 
 def send_to_function(name: str) -> Callable[[Any], list[tuple[str, str]]]:
     """The function user -> [(address, name), ...] of this name. Raises UnknownSendTo."""
-    kinds = _kinds(name)
+    kinds = kinds_of(name)
 
     def send_to(user: Any) -> list[tuple[str, str]]:
         found, _ = addresses_for([user], name)

@@ -15,11 +15,14 @@ from ..exceptions import DbmailError, RelayUnavailable
 from ..models import MessageRequest
 from ..outbox.heartbeat import Pulse
 from ..outbox.process import process_in_chunks
+from ..preflight.everyone import go_on
 
 log = logging.getLogger(__name__)
 
 #: Seconds that a task works before it makes room for others and queues its own continuation.
 SECONDS = 30.0
+#: Seconds that a `dispatch` gives to drafts whose audience is still being looked at.
+PREFLIGHT = 5.0
 
 
 class Turn:
@@ -74,7 +77,8 @@ def deliver_batch(seconds: float = SECONDS) -> bool:
 
 
 def dispatch(process: Callable[[int], object], deliver: Callable[[], object]) -> None:
-    """Do the upkeep (expiry, mails of workers that died), and start what waits by `process` and `deliver`.
+    """Do the upkeep (expiry, mails of workers that died), start what waits by `process` and `deliver`, and look over
+    the audiences of drafts for a few seconds.
 
     To be called every few seconds, from one place or many.
     """
@@ -83,3 +87,4 @@ def dispatch(process: Callable[[int], object], deliver: Callable[[], object]) ->
     for request_id in MessageRequest.objects.due().order_by("created_at", "pk").values_list("pk", flat=True):
         process(request_id)
     deliver()
+    go_on(lambda: False, PREFLIGHT)

@@ -158,16 +158,64 @@ def test_the_audience_is_counted_as_it_is_chosen(admin_client, draft):
     assert "condition" in seen["problem"]
 
 
-def test_the_survey_counts_addresses_and_empty_variables_and_names_nobody(admin_client, draft):
+def test_the_first_people_are_looked_at_as_it_is_written(admin_client, draft):
+    """Numbers by send-to function, what is empty for whom, who is left out."""
     Suppression.objects.create(address="bob@example.org", reason="unsubscribed")
-    page = admin_client.post(url("survey", draft), fields(draft))
-    seen = page.json()
-    assert (seen["people"], len(seen["addresses"]["self"]), len(seen["suppressed"])) == (3, 3, 1) or seen[
-        "people"
-    ] == 2
-    assert seen["empty"]["user.first_name"] >= 1
-    assert seen["after"] is None
-    assert b"example.org" not in page.content
+    MessageRequest.objects.filter(pk=draft.pk).update(sendto_fn_name="send_to_self")
+    text = "Dear {{ user.first_name }} {{ user.last_name }}"
+    seen = admin_client.post(url("survey", draft), fields(draft, msgtext=text)).json()
+    assert (seen["complete"], seen["said"]) == (True, "")
+    assert seen["mails"][""] == seen["chosen"] == "1 mail"
+    assert seen["mails"]["send_to_guardian"] == "0 mails"
+    by_message = {finding["message"]: finding["people"] for finding in seen["findings"]}
+    bob = get_user_model().objects.get(email="bob@example.org")
+    person = {"pk": str(bob.pk), "name": "bob · bob@example.org"}
+    assert by_message["{{ user.first_name }} is empty for 1 person."] == [person]
+    assert by_message["1 address is left out: it unsubscribed or cannot be reached."] == []
+
+
+def test_a_large_audience_is_looked_at_piece_by_piece_and_the_result_stays(admin_client, draft, monkeypatch):
+    monkeypatch.setattr("dbmail.preflight.survey._CHUNK", 1)
+    monkeypatch.setattr("dbmail.admin.survey._SECONDS", 0)
+    first = admin_client.post(url("everyone", draft)).json()
+    assert (first["complete"], first["chosen"]) == (False, "about 2 mails")
+    assert first["said"].startswith("Looked at 1 of 2 people.")
+    seen = first
+    for _ in range(5):
+        if seen["complete"]:
+            break
+        seen = admin_client.post(url("everyone", draft)).json()
+    assert (seen["complete"], seen["chosen"]) == (True, "2 mails")
+    assert seen["said"].startswith("Everyone was looked at")
+    assert admin_client.post(url("everyone", draft)).json() == seen  # nobody is looked at again
+
+
+def test_a_text_that_fails_for_somebody_is_not_sent(admin_client, draft):
+    admin_client.post(url("save", draft), fields(draft, msgtext="{% if user.first_name %}Dear you{% endif %}"))
+    seen = admin_client.post(url("everyone", draft)).json()
+    finding = next(finding for finding in seen["findings"] if finding["level"] == "error")
+    assert finding["message"] == "The text fails for 1 person: Nothing of it is left for them."
+    assert finding["people"][0]["name"] == "bob · bob@example.org"
+    page = confirm(admin_client, draft)
+    assert b"there it would stop" in page.content
+    assert MessageRequest.objects.get(pk=draft.pk).state == State.DRAFT
+    admin_client.post(url("save", draft), fields(draft, msgtext="Dear you"))
+    assert confirm(admin_client, draft).status_code == 302
+
+
+def test_who_may_not_see_recipients_learns_that_it_fails_and_not_for_whom(log_in, draft):
+    MessageRequest.objects.update(msgtext="{% if user.first_name %}Dear you{% endif %}")
+    client = log_in("change_messagerequest")
+    for page in ("survey", "everyone"):
+        seen = client.post(url(page, draft), fields(draft)).json()
+        finding = next(finding for finding in seen["findings"] if finding["level"] == "error")
+        assert (finding["message"], finding["people"]) == ("The text fails for 2 people.", [])
+
+
+def test_an_audience_that_does_not_resolve_any_more_is_a_problem_not_an_error(admin_client, draft):
+    PersistentQueryFilter.objects.update(q_filter=draft.recipients.q_filter.replace("pk", "gone"))
+    for page in ("survey", "everyone"):
+        assert "gone" in admin_client.post(url(page, draft), fields(draft, audience="")).json()["problem"]
 
 
 def test_a_test_goes_to_oneself_or_to_staff_and_to_nobody_else(admin_client, admin_user, draft, use_mailer):
@@ -182,6 +230,20 @@ def test_a_test_goes_to_oneself_or_to_staff_and_to_nobody_else(admin_client, adm
 
 def confirm(client, draft, **more):
     return client.post(url("confirm", draft), {"token": fields(draft)["token"], **more})
+
+
+def test_its_last_moment_is_kept_in_the_shown_time_zone_and_checked(admin_client, draft, settings):
+    settings.TIME_ZONE = "Europe/Berlin"
+    admin_client.post(url("save", draft), fields(draft, not_after="2099-07-01T18:00"))
+    draft.refresh_from_db()
+    assert draft.not_after.isoformat() == "2099-07-01T16:00:00+00:00"
+    assert b'value="2099-07-01T18:00"' in admin_client.get(url("change", draft)).content
+    assert b"July 1, 2099, 6 p.m. (Europe/Berlin)" in admin_client.get(url("confirm", draft)).content
+    seen = admin_client.post(url("preview", draft), fields(draft, not_after="2020-01-01T10:00")).json()
+    assert [f["field"] for f in seen["findings"] if f["level"] == "error"] == ["not_after"]
+    admin_client.post(url("save", draft), fields(draft, not_after="2020-01-01T10:00"))
+    assert confirm(admin_client, draft).status_code == 200
+    assert MessageRequest.objects.get(pk=draft.pk).state == State.DRAFT
 
 
 def test_confirming_lets_it_go_and_the_next_pass_sends_it(admin_client, draft, relay):
@@ -236,6 +298,7 @@ def test_a_composer_writes_and_sees_no_recipient_and_sends_nothing(log_in, draft
         client.get(url("confirm", draft)),
         client.post(url("preview", draft), fields(draft, msgtext="{{ user.email }} {{ user.first_name }}")),
         client.post(url("survey", draft), fields(draft)),
+        client.post(url("everyone", draft)),
     ):
         assert page.status_code == 200
         assert b"ann@" not in page.content and b"Ann" not in page.content
@@ -265,7 +328,7 @@ def test_a_viewer_sees_numbers_only(log_in, draft):
 
 
 @pytest.mark.parametrize(
-    "verb", ["save", "preview", "count", "survey", "checks", "test", "pause", "cancel", "requeue"]
+    "verb", ["save", "preview", "count", "survey", "everyone", "test", "pause", "cancel", "requeue"]
 )
 def test_nothing_is_done_by_a_link(admin_client, draft, verb):
     assert admin_client.get(url(verb, draft)).status_code == 405
@@ -296,8 +359,8 @@ def test_a_category_is_kept_and_those_who_left_it_are_left_out(admin_client, dra
     admin_client.post(url("save", draft), fields(draft, category="news"))
     assert MessageRequest.objects.get(pk=draft.pk).category == "news"
     Suppression.objects.create(address="bob@example.org", scope="news", reason="unsubscribed")
-    assert len(admin_client.post(url("survey", draft), fields(draft)).json()["suppressed"]) == 1
-    assert admin_client.post(url("survey", draft), fields(draft, category="")).json()["suppressed"] == []
+    assert admin_client.post(url("survey", draft), fields(draft)).json()["chosen"] == "1 mail"
+    assert admin_client.post(url("survey", draft), fields(draft, category="")).json()["chosen"] == "2 mails"
 
 
 def test_a_category_that_is_gone_is_shown_kept_and_not_sent(admin_client, draft, settings):
@@ -363,12 +426,12 @@ def test_conditions_that_may_hold_addresses_are_shown_to_those_who_may_see_them(
         {"reply_to": "no address"},
         {"as": "x"},
         {"as": "99999999999999999999999"},
-        {"after": "x"},
-        {"numbers": "{"},
+        {"not_after": "next week"},
+        {"not_after": "0001-01-01T00:00"},
     ],
 )
 def test_whatever_the_page_sends_is_answered(admin_client, draft, changes):
-    for name in ("preview", "body", "count", "survey", "checks", "save"):
+    for name in ("preview", "body", "count", "survey", "everyone", "save"):
         assert admin_client.post(url(name, draft), fields(draft, **changes)).status_code in (200, 400), name
     assert admin_client.get(url("change", draft)).status_code == 200
     assert admin_client.get(url("confirm", draft)).status_code == 200

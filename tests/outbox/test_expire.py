@@ -5,13 +5,21 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from dbmail.cronmail import run_pass, upkeep
 from dbmail.exceptions import DbmailError
-from dbmail.models import TextOfEmail, expire_unsent_emails
+from dbmail.models import MessageRequest, TextOfEmail, expire_unsent_emails
+from dbmail.outbox import control
 
 from ..builders import a_mail, a_request, a_user
 
 pytestmark = pytest.mark.django_db
 OLD = timezone.now() - timedelta(days=8)
+A_MOMENT = timedelta(seconds=1)
+
+
+def over(request):
+    """Its last moment has just passed."""
+    MessageRequest.objects.filter(pk=request.pk).update(not_after=timezone.now() - A_MOMENT)
 
 
 def test_what_is_older_than_a_week_counts_as_gone():
@@ -59,3 +67,57 @@ def test_a_cleared_body_is_filled_in_again():
 def test_a_mail_of_no_broadcast_cannot_be_filled_in():
     with pytest.raises(DbmailError):
         a_mail().fill_msgtext()
+
+
+def test_after_its_last_moment_a_broadcast_makes_and_sends_no_mail(relay):
+    a_user("ann")
+    request = a_request(not_after=timezone.now() + timedelta(hours=1))
+    over(request)
+    assert run_pass().expired == 1
+    request.refresh_from_db()
+    assert (request.state, request.processed) == (MessageRequest.State.CANCELLED, True)
+    assert "last moment" in request.state_reason
+    assert relay.connections == 0 and not TextOfEmail.objects.exists()
+
+
+def test_what_has_not_left_by_the_last_moment_expires_and_the_broadcast_is_done(relay):
+    for name in ("ann", "bob"):
+        a_user(name)
+    request, other = a_request(), a_request()
+    request.process()
+    mail = TextOfEmail.objects.filter(messagerequest=request).first()
+    assert mail.send() is None
+    over(request)
+    run_pass()
+    request.refresh_from_db()
+    states = sorted(TextOfEmail.objects.filter(messagerequest=request).values_list("state", flat=True))
+    assert (states, request.state) == (["expired", "sent"], "done")
+    assert TextOfEmail.objects.filter(messagerequest=other, state="sent").count() == 2
+    late = TextOfEmail.objects.get(messagerequest=request, state="expired")
+    assert late.sent and "last moment" in late.last_reply
+    assert control.requeue(TextOfEmail.objects.filter(pk=late.pk)) == 0  # it would only expire again
+
+
+def test_the_last_moment_counts_from_batch_to_batch_not_from_pass_to_pass(relay, settings):
+    settings.DBMAIL = {**settings.DBMAIL, "BATCH_SIZE": 2}
+    for n in range(40):
+        a_user(f"u{n}")
+    request = a_request()
+    request.process()
+
+    def after_two(report):
+        if report.sending.sent >= 2:
+            over(request)
+
+    run_pass(progress=after_two)
+    assert len(relay.recipients()) < 20
+    upkeep()
+    assert TextOfEmail.objects.filter(state="expired").count() == 40 - len(relay.recipients())
+
+
+def test_a_later_or_no_last_moment_changes_nothing(relay):
+    a_user("ann")
+    a_request(not_after=timezone.now() + timedelta(hours=1))
+    a_request()
+    run_pass()
+    assert TextOfEmail.objects.filter(state="sent").count() == 2

@@ -1,9 +1,10 @@
 """full_clean of a broadcast: everything that can be known before it is processed."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 
 from ..builders import a_request
 
@@ -63,3 +64,11 @@ def test_a_naive_datetime_is_taken_in_the_current_time_zone_by_the_form_and_refu
     request.processed_by = datetime(2026, 12, 1, 12)
     with pytest.raises(ValidationError, match="time zone"):
         request.full_clean()
+
+
+def test_the_last_moment_is_to_come_and_behind_the_first():
+    now, hour = timezone.now(), timedelta(hours=1)
+    assert "is over already" in errors(not_after=now - hour)["not_after"][0]
+    assert "later than" in errors(processed_by=now + hour, not_after=now + hour)["not_after"][0]
+    assert errors(processed_by=now + hour, not_after=now + 2 * hour) == {}
+    assert errors(not_after=now + hour) == {}

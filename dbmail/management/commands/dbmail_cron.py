@@ -9,8 +9,11 @@ from django.db import Error
 
 from ...cronmail import PassReport, run_pass
 from ...loop import Loop
+from ...preflight.everyone import go_on
 from ...sleep import Stop
 
+#: Seconds after a pass for drafts whose audience is still being looked at.
+PREFLIGHT = 300
 #: sysexits.h
 EX_OK, EX_SOFTWARE, EX_TEMPFAIL = 0, 70, 75
 
@@ -44,13 +47,16 @@ class Command(BaseCommand):
                     Loop(stop, options["interval"], self._tell_of_work, progress).run()
                     return
                 report = run_pass(stop=stop, progress=progress)
+                if bar:
+                    bar.clear()
+                self._tell(report)
+                go_on(stop, PREFLIGHT)
         except Error as error:
             self.stderr.write(f"The database does not answer as it should: {error}")
             raise SystemExit(EX_TEMPFAIL) from error
         finally:
             if bar:
                 bar.clear()
-        self._tell(report)
         if report.trouble:
             raise SystemExit(EX_TEMPFAIL)
         if report.failed_requests:

@@ -7,10 +7,9 @@
   const state = byId("save-state");
   const findings = byId("findings");
   const found = { mail: [], sender: [], audience: [], saving: [] };
-  let people = null, dirty = false, saving = false, leaving = false, submitter = null, stuck = false;
+  let dirty = false, unseen = false, saving = false, leaving = false, submitter = null, stuck = false;
 
   const formData = () => Object.fromEntries(new FormData(form));
-  const sendto = () => form.querySelector("[name=sendto_fn_name]:checked")?.value || "";
   const showFindings = () => dbmail.showFindings(findings, Object.values(found));
 
   /* Keeping the draft */
@@ -32,6 +31,7 @@
       state.textContent = dirty ? dbmail.say("unsaved") : dbmail.say("saved");
       state.classList.remove("dbmail-bad");
       showFindings();
+      everyoneSoon();
     } catch (error) {
       dirty = true;
       state.textContent = dbmail.say(error instanceof dbmail.LoggedOut ? "loggedOut" : "offline");
@@ -70,27 +70,26 @@
   const lookAtSenderSoon = dbmail.later(lookAtSender, 1500);
 
   /* The audience in numbers */
-  const survey = dbmail.survey(urls, formData, (total) => {
-    found.audience = [];
-    if (!total) { byId("survey-state").textContent = ""; showFindings(); return; }
-    const scale = people !== null && !total.complete && total.looked ? people / total.looked : 1;
-    for (const place of form.querySelectorAll("[data-sendto]")) {
-      const mails = Math.round(survey.numbers(total, place.dataset.sendto).mails * scale);
-      place.textContent = dbmail.say(total.complete ? "mails" : "about", dbmail.number(mails));
-    }
-    byId("survey-state").textContent = total.complete ? "" : dbmail.say("looked", dbmail.number(total.looked), dbmail.number(people ?? 0));
-    byId("survey-all").hidden = total.complete;
-    survey.checks(total, sendto(), people).then((list) => { found.audience = list; showFindings(); }, () => {});
+  const survey = dbmail.survey(urls, formData, (seen) => {
+    found.audience = seen?.findings || [];
+    byId("survey-state").textContent = seen?.said || "";
+    if (seen) for (const place of form.querySelectorAll("[data-sendto]")) place.textContent = seen.mails[place.dataset.sendto] || "";
+    showFindings();
   });
-  const surveySoon = dbmail.later(() => survey.look(1), 900);
+  const surveySoon = dbmail.later(async () => { unseen = !(await survey.first()); everyoneSoon(); }, 900);
+  /* Once the draft is saved and nobody is typing */
+  const everyoneSoon = dbmail.later(() => {
+    if (!unseen || dirty || saving || leaving) return;
+    unseen = false;
+    survey.everyone();
+  }, 1500);
 
   async function count() {
     const place = byId("audience-count");
     try {
       const seen = await dbmail.post(urls.count, formData());
-      people = seen.people ?? null;
       place.classList.toggle("dbmail-bad", Boolean(seen.problem));
-      place.textContent = seen.problem || dbmail.say(people === 1 ? "onePerson" : "people", dbmail.number(people));
+      place.textContent = seen.problem || dbmail.say(seen.people === 1 ? "onePerson" : "people", dbmail.number(seen.people));
       if (!seen.problem) place.title = seen.words;
     } catch { /* the next change asks again */ }
   }
@@ -99,6 +98,7 @@
   function changed() {
     dirty = true;
     if (!saving && !stuck) state.textContent = dbmail.say("unsaved");
+    survey.stop();
     saveSoon();
     previewSoon();
     surveySoon();
@@ -111,7 +111,6 @@
   if (!audience.disabled) {
     dbmail.audience(byId("audience-builder"), audience, () => { countSoon(); changed(); });
   }
-  byId("survey-all").addEventListener("click", () => survey.look(Infinity));
 
   /* Variables go where the cursor was last */
   let target = byId("id_msgtext");
@@ -173,5 +172,5 @@
   preview.update();
   lookAtSender();
   count();
-  survey.look(1);
+  surveySoon();
 })();

@@ -45,6 +45,12 @@ window.dbmail = (() => {
     return made;
   }
 
+  /* A few people whom a finding is about: each shows the preview as it would reach them (preview.js). */
+  function people(finding) {
+    const buttons = (finding.people || []).map((person) => element("button", { type: "button", class: "dbmail-link", "data-as": person.pk, title: say("showAs", person.name) }, person.name));
+    return buttons.length ? [element("span", { class: "dbmail-people" }, say("forInstance"), ...buttons)] : [];
+  }
+
   /* Show findings in the list, worst first; a place in the text is a link to it. */
   function showFindings(list, groups, back = "") {
     const order = ["error", "warning", "note"];
@@ -57,7 +63,7 @@ window.dbmail = (() => {
       const link = element("a", { href: `${back}#${place}` }, finding.message);
       if (finding.line) link.dataset.line = finding.line;
       const where = finding.line && !finding.message.includes(String(finding.line)) ? ` (${say("line")} ${finding.line})` : "";
-      return element("li", { "data-level": finding.level }, element("b", {}, finding.level_name), " ", link, where, ...(finding.more ? [" ", element("a", { href: finding.more_url }, finding.more)] : []));
+      return element("li", { "data-level": finding.level }, element("b", {}, finding.level_name), " ", link, where, ...(finding.more ? [" ", element("a", { href: finding.more_url }, finding.more)] : []), ...people(finding));
     }));
     if (!findings.length) list.append(element("li", { "data-level": "ok" }, say("allWell")));
   }

@@ -102,5 +102,14 @@ dbmail.preview = (box, urls, formData, told = () => {}) => {
     };
     as.addEventListener("input", () => ([...list.options].some((o) => o.value === as.value) || !as.value ? choose() : search()));
   }
+  /* As one of the people that a finding names */
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-as]");
+    if (!button) return;
+    who = button.dataset.as;
+    if (as) as.value = button.textContent;
+    update();
+    box.scrollIntoView({ block: "nearest" });
+  });
   return { update, who: () => who };
 };

@@ -1,0 +1,142 @@
+"""The look over everyone in a draft's audience: piece by piece, by whoever comes along.
+
+The page takes it further while it is open; a pass of the outbox goes on when nobody does. What two look at is kept
+once.
+"""
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import InterfaceError, OperationalError, transaction
+from django.utils import timezone
+
+from ..models import MessageRequest, MessageVars, Preflight, PreflightPiece
+from ..outbox.again import after_deadlock
+from .reach import Keys, reach_of
+from .seen import Seen
+from .survey import Piece, survey
+
+log = logging.getLogger(__name__)
+
+#: After so long it is looked at anew: people come and go, and unsubscribe.
+FRESH = timedelta(minutes=15)
+#: A page that is open asks every few seconds. When it has been silent for so long, passes go on.
+LEFT_ALONE = timedelta(seconds=30)
+#: Seconds between two commits of a pass.
+_PIECE = 2.0
+
+
+def take_further(draft: MessageRequest, seconds: float, *, by_page: bool = True) -> Preflight:
+    """Look at more of the audience of `draft`, for about `seconds`; how far it is now.
+
+    Raises DbmailError where the audience is such that nobody could get it.
+    """
+    mark = fingerprint(draft)
+    row = _current(draft, mark)
+    if by_page:
+        Preflight.objects.filter(pk=row.pk).update(asked_at=timezone.now())
+    if row.finished_at is None and row.fingerprint == mark:
+        piece = survey(draft, json.loads(row.after) if row.after else None, seconds)
+        _keep(row, piece)
+        row.refresh_from_db()
+    return row
+
+
+def seen_of(draft: MessageRequest) -> Seen:
+    """What is known of the audience of `draft` as it is now; nothing if nobody has looked."""
+    row = Preflight.objects.filter(messagerequest=draft, fingerprint=fingerprint(draft)).first()
+    return Seen.read(row.seen if row else {})
+
+
+def fingerprint(draft: MessageRequest) -> str:
+    """Equal for two drafts whose preflight sees the same."""
+    variables = MessageVars.objects.filter(messagerequest=draft.pk).order_by("provider_name")
+    parts = [
+        *(draft.subject, draft.msgtext, draft.layout, draft.category, draft.sendto_fn_name),
+        draft.recipients.q_filter,
+        list(variables.values_list("provider_name", "provider")),
+    ]
+    return hashlib.sha256(json.dumps(parts).encode("utf-8", "replace")).hexdigest()
+
+
+def _current(draft: MessageRequest, mark: str) -> Preflight:
+    """The preflight of `draft`, begun anew where that changed or was looked at too long ago; still another's where
+    somebody else begins it at this moment."""
+    row, _made = Preflight.objects.get_or_create(messagerequest=draft, defaults={"fingerprint": mark})
+    stale = row.finished_at is not None and row.finished_at < timezone.now() - FRESH
+    if stale or row.fingerprint != mark:
+        _begin_anew(row, mark)
+        row.refresh_from_db()
+    return row
+
+
+@after_deadlock
+def _begin_anew(row: Preflight, mark: str) -> None:
+    with transaction.atomic():
+        as_read = Preflight.objects.filter(pk=row.pk, fingerprint=row.fingerprint, after=row.after)
+        if as_read.update(fingerprint=mark, seen={}, after="", finished_at=None):
+            PreflightPiece.objects.filter(preflight=row.pk).delete()
+
+
+def _keep(row: Preflight, piece: Piece) -> None:
+    """Add what `piece` saw, unless somebody else has looked at the same people or the draft is another."""
+    seen = Seen.read(row.seen)
+    seen.add(piece.seen)
+    if piece.after is None:
+        if row.after:  # the different ones among all pieces
+            for earlier in PreflightPiece.objects.filter(preflight=row.pk).iterator(chunk_size=20):
+                piece.keys.add_columns(earlier)
+            seen.reach = reach_of(piece.keys)
+        _store(row, None, seen_json=seen.as_json(), after=row.after, finished_at=timezone.now())
+    else:
+        after = json.dumps(piece.after, cls=DjangoJSONEncoder)
+        _store(row, piece.keys, seen_json=seen.as_json(), after=after, finished_at=None)
+
+
+@after_deadlock
+def _store(
+    row: Preflight, keys: Keys | None, *, seen_json: dict[str, object], after: str, finished_at: datetime | None
+) -> None:
+    with transaction.atomic():
+        as_read = Preflight.objects.filter(
+            pk=row.pk, fingerprint=row.fingerprint, after=row.after, finished_at__isnull=True
+        )
+        if not as_read.update(seen=seen_json, after=after, finished_at=finished_at):
+            return
+        if keys is not None:
+            PreflightPiece.objects.create(preflight_id=row.pk, **keys.as_columns())
+        else:
+            PreflightPiece.objects.filter(preflight=row.pk).delete()
+
+
+def go_on(stop: Callable[[], bool], seconds: float) -> bool:
+    """Take further what no page does, for about `seconds`; True if some of it is left."""
+    end = time.monotonic() + seconds
+    draft = MessageRequest.State.DRAFT
+    Preflight.objects.filter(finished_at__isnull=True).exclude(messagerequest__state=draft).delete()
+    waiting = Preflight.objects.filter(
+        finished_at__isnull=True, asked_at__lt=timezone.now() - LEFT_ALONE, messagerequest__state=draft
+    )
+    for pk, request_id in waiting.order_by("asked_at").values_list("pk", "messagerequest"):
+        while Preflight.objects.filter(pk=pk, finished_at__isnull=True).exists():
+            if stop() or time.monotonic() > end:
+                return True
+            _look_once(pk, request_id)
+    return False
+
+
+def _look_once(pk: int, request_id: int) -> None:
+    try:
+        draft = MessageRequest.objects.select_related("recipients", "creator").get(pk=request_id)
+        take_further(draft, _PIECE, by_page=False)
+    except (OperationalError, InterfaceError):
+        raise  # no fault of the draft: the next pass goes on with it
+    except Exception as error:
+        # The project's own code runs here; what it raises stops this look only, and the page says what is wrong.
+        log.warning("Preflight of request %s ended: %s: %s", request_id, type(error).__name__, error)
+        Preflight.objects.filter(pk=pk).delete()
