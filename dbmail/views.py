@@ -52,7 +52,7 @@ def public_body(request: HttpRequest, pk: int) -> HttpResponse:
 def _rendered(pk: int) -> Rendered:
     request = get_object_or_404(MessageRequest.objects.exclude(state__in=_HIDDEN), pk=pk, public=True)
     try:
-        return MessageRenderer(request).render(nobody())
+        return MessageRenderer(request).render(nobody()).as_example()
     except DbmailError as error:
         raise Http404("This message cannot be shown.") from error
 

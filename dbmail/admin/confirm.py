@@ -157,6 +157,7 @@ def send_test(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpR
     try:
         to = _testers(request)
         rendered = MessageRenderer(draft).render(sample_user(request, draft, request.POST.get("as", "")))
+        rendered = rendered.as_example()
         send_mail(
             _("[Test] %(subject)s") % {"subject": rendered.subject},
             rendered.body,

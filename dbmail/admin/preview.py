@@ -72,20 +72,22 @@ def as_json(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpRes
         ):
             findings.append(Finding(Level.ERROR, "msgtext", str(error)))
     else:
-        shown |= {"subject": rendered.subject, "html": is_html(rendered.body), "headers": _headers(draft, user)}
-        shown["text"] = rendered.plaintext or rendered.body
-        findings += check_content(_content(rendered))
+        mail = rendered.as_example()
+        shown |= {"subject": mail.subject, "html": is_html(mail.body), "headers": _headers(draft, user)}
+        shown["text"] = mail.plaintext or mail.body
+        findings += check_content(_content(mail, rendered.has_unsubscribe_link))
     shown["findings"] = [as_data(finding) for finding in findings]
     return JsonResponse(shown)
 
 
-def _content(rendered: Rendered) -> Content:
+def _content(rendered: Rendered, has_link: bool) -> Content:
     html, frame = rendered.body if is_html(rendered.body) else "", rendered.frame
     return Content(
         rendered.subject,
         rendered.plaintext or rendered.body,
         html,
         site_url().startswith("https://"),
+        has_link,
         frame.before,
         frame.after,
     )
@@ -147,7 +149,7 @@ def as_html(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpRes
     draft = draft_of(request, stored)
     user = sample_user(request, draft, request.POST.get("as", ""))
     try:
-        body = MessageRenderer(draft).render(user).body
+        body = MessageRenderer(draft).render(user).as_example().body
     except DbmailError as error:
         body = f"<p>{escape(str(error))}</p>"
     # Links open beside the page, not in the frame. At the end: before a doctype it would change how the mail looks.

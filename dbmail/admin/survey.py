@@ -68,7 +68,9 @@ def everyone(admin: Any, request: HttpRequest, draft: MessageRequest) -> HttpRes
         return JsonResponse({"problem": str(error)})
     if row.finished_at:
         at = date_format(as_shown(row.finished_at), "TIME_FORMAT")
-        answer["said"] = _("Everyone was looked at, at %(time)s.") % {"time": at}
+        answer["said"] = _("Everyone was looked at (%(time)s).") % {"time": at}
+    else:
+        answer["said"] += " " + _("It goes on, also when you leave this page.")
     return JsonResponse(answer)
 
 
@@ -77,7 +79,7 @@ def _answer(request: HttpRequest, draft: MessageRequest, seen: Seen, complete: b
     if not may_see:
         seen = seen.without_reasons()
     facts = Audience(people, seen, draft.sendto_fn_name, config().large_audience)
-    said = _("Looked at %(looked)s of %(people)s people. It goes on, also when you leave this page.")
+    said = _("Looked at %(looked)s of %(people)s people.")
 
     def mails(reach: Reach) -> str:
         return _mails(reach.mails if complete else _scaled(reach.mails, seen.people, people), complete)

@@ -7,11 +7,10 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from ..addresses import check_address, domain_of, format_mailbox
+from ..addresses import check_address, format_mailbox
 from ..conf import site_url
 from ..exceptions import AddressError, HeaderNotAllowed
 from ..unsubscribe import tokens
-from . import return_path
 
 #: Names that may be given besides X-...: none of them changes who gets a mail, who seems to send it, or its MIME.
 ALLOWED = frozenset(
@@ -60,11 +59,9 @@ def unsubscribe_headers(address: str, scope: str = "all") -> dict[str, str]:
     RFC 8058 wants an https URL for one click; without DBMAIL["SITE_URL"] only the mailto form is left.
     """
     token = tokens.make(address, scope)
-    mailto = f"<mailto:unsubscribe@{domain_of(return_path.plain())}?subject={token}>"
-    site = site_url()
-    if not site:
-        return {"List-Unsubscribe": mailto}
+    if not site_url():
+        return {"List-Unsubscribe": f"<{tokens.mailto(token)}>"}
     return {
-        "List-Unsubscribe": f"<{site}{tokens.path(token)}>, {mailto}",
+        "List-Unsubscribe": f"<{tokens.link(token)}>, <{tokens.mailto(token)}>",
         "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
     }

@@ -86,6 +86,6 @@ def fill_msgtext(mail: TextOfEmail) -> None:
 
     if mail.messagerequest is None or mail.user is None:
         raise DbmailError(f"Mail {mail.pk} has no request and recipient any more, so its text cannot be made again.")
-    rendered = MessageRenderer(mail.messagerequest).render(mail.user)
+    rendered = MessageRenderer(mail.messagerequest).render(mail.user).to(mail.address, mail.scope or "all")
     mail.msgtext, mail.plaintext = rendered.body, rendered.plaintext
     mail.save(update_fields=["msgtext", "plaintext"])

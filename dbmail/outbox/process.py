@@ -176,7 +176,7 @@ class _Processing:
         for box in boxes:
             key = (normalise(box.address), same)
             if key not in chunk.mails:
-                chunk.mails[key] = self._mail(user, box, rendered, key)
+                chunk.mails[key] = self._mail(user, box, rendered.to(key[0], self.scope), key)
                 chunk.size += len(rendered.body) + len(rendered.plaintext)
             chunk.links.append((user.pk, key))
 

@@ -19,13 +19,14 @@ _SCHEMES_WITHOUT_HOST = ("mailto", "tel", "sms")
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A mail as one recipient gets it. `html` is "" for a plain one; `unsubscribable`: it carries a https link;
-    `before`, `after`: what of `html` is the layout's."""
+    """A mail as one recipient gets it. `html` is "" for a plain one; `unsubscribable`: its header carries a https
+    link; `has_link`: the reader sees one; `before`, `after`: what of `html` is the layout's."""
 
     subject: str
     text: str
     html: str = ""
     unsubscribable: bool = True
+    has_link: bool = True
     before: str = ""
     after: str = ""
 
@@ -92,6 +93,11 @@ def _unsubscribe(content: Content) -> Iterator[Finding]:
     if not content.unsubscribable:
         message = _(
             "Mails carry no one-click unsubscribe link, because the site's https address is not set (SITE_URL)."
+        )
+        yield Finding(Level.WARNING, "msgtext", message)
+    if not content.has_link:
+        message = _(
+            "Readers see no link to unsubscribe, and Gmail and Yahoo want one in bulk mail: {{ unsubscribe_url }}."
         )
         yield Finding(Level.WARNING, "msgtext", message)
 

@@ -10,6 +10,7 @@ from ..exceptions import DbmailError
 from ..models import MessageRequest
 from ..rendering.engine import compile_template
 from ..rendering.names import is_hidden
+from ..rendering.unsubscribe_link import PLACE, example
 from ..rendering.variables import load_variables, request_context
 
 _MAX_SAMPLE = 80
@@ -30,7 +31,7 @@ def palette(request: MessageRequest, user: Any) -> list[tuple[str, list[Entry]]]
     groups = [("user", list(_fields("user", user)))]
     for name, value in variables.items():
         groups.append((name, list(_fields(name, value)) if isinstance(value, Model) else [name, *_keys(name, value)]))
-    groups.append(("request", ["request.subject", "request.public_url", "EMAIL_HOST_SENDER"]))
+    groups.append(("request", ["unsubscribe_url", "request.subject", "request.public_url", "EMAIL_HOST_SENDER"]))
     return [(title, [Entry(name, _sample(name, context)) for name in names]) for title, names in groups if names]
 
 
@@ -52,6 +53,7 @@ def _keys(name: str, value: Any) -> list[str]:
 def _sample(name: str, context: dict[str, Any]) -> str:
     try:
         shown = compile_template("{{ %s }}" % name, html=False).render(context).strip()  # noqa: UP031
+        shown = shown.replace(PLACE, example())
         return "" if shown == "None" else shown[:_MAX_SAMPLE]
     except DbmailError as error:
         return f"({error})"[:_MAX_SAMPLE]

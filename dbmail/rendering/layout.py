@@ -12,6 +12,7 @@ from ..conf import layouts
 from ..exceptions import LayoutError
 from .text import is_html
 from .text_template import CLOSE, OPEN, mark
+from .unsubscribe_link import NAME, PLACE
 
 # Where the body goes, and the subject in an outline.
 _BODY, _SUBJECT = f"{OPEN}body{CLOSE}", f"{OPEN}subject{CLOSE}"
@@ -76,7 +77,7 @@ class Layout:
 
     def _render(self, subject: str) -> tuple[str, str]:
         """What stands before and after the body."""
-        context = {"body": mark_safe(_BODY), "subject": subject}  # noqa: S308 - our own mark
+        context = {"body": mark_safe(_BODY), "subject": subject, NAME: PLACE}  # noqa: S308 - our own mark
         try:
             html = self._template.render(context)
         except Exception as error:  # the project's own tags and templates may raise anything

@@ -7,11 +7,12 @@ from django.contrib.auth import get_user_model
 from django.utils.translation import gettext as _
 
 from ..exceptions import TemplateRejected
+from . import unsubscribe_link
 from .engine import CompiledTemplate, Use, compile_template, in_line
 from .guard import has_name
 from .text import is_html
 
-_ALWAYS = frozenset(["user", "request", "EMAIL_HOST_SENDER"])
+_ALWAYS = frozenset(["user", "request", "EMAIL_HOST_SENDER", unsubscribe_link.NAME])
 
 
 @dataclass(frozen=True, slots=True)

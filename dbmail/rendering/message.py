@@ -1,6 +1,6 @@
 """One request's subject and body, compiled once and rendered for each recipient."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..addresses import one_line
@@ -9,6 +9,7 @@ from .engine import compile_template
 from .layout import Frame, fragment, layout_of
 from .text import is_html, text_from_html
 from .text_template import Pieces, TextTemplate, split, text_template
+from .unsubscribe_link import NAME, PLACE, example, link_for
 from .variables import load_variables, request_context
 
 _NO_LAYOUT = Frame()
@@ -25,6 +26,23 @@ class Rendered:
     body: str
     plaintext: str = ""
     frame: Frame = _NO_LAYOUT
+
+    @property
+    def has_unsubscribe_link(self) -> bool:
+        """Whether there is a place for one, which `to` or `as_example` fill."""
+        return PLACE in self.body or PLACE in self.subject
+
+    def to(self, address: str, scope: str) -> "Rendered":
+        """As it goes to this address, with its own unsubscribe link."""
+        return self._with_link(link_for(address, scope)) if self.has_unsubscribe_link else self
+
+    def as_example(self) -> "Rendered":
+        """With a link that unsubscribes nobody, since this is no mail to anybody."""
+        return self._with_link(example()) if self.has_unsubscribe_link else self
+
+    def _with_link(self, link: str) -> "Rendered":
+        filled = {name: getattr(self, name).replace(PLACE, link) for name in ("subject", "body", "plaintext")}
+        return replace(self, **filled)
 
 
 #: Different HTML around the values for which a text template is kept: branches of {% if %}, lengths of loops.
@@ -48,12 +66,14 @@ class MessageRenderer:
         context = request_context(msgrequest, None, self._variables)
         same = {name for name, value in self._variables.items() if not hasattr(value, "get_msg_vars")} - {"user"}
         same |= {"request", "EMAIL_HOST_SENDER"}
+        if NAME not in self._variables:
+            same.add(NAME)
         self._subject = compile_template(msgrequest.subject or "", html=False).with_constants(context, same)
         self._body = compile_template(source, html=self.html).with_constants(context, same)
         self._shapes: dict[tuple[tuple[str, str], str], tuple[Pieces, TextTemplate | None]] = {}
 
     def render(self, user: Any) -> Rendered:
-        """The mail for `user`. Raises RenderFailed, LayoutError."""
+        """The mail for `user`, whatever address it goes to. Raises RenderFailed, LayoutError."""
         context = request_context(self.msgrequest, user, self._variables)
         subject = one_line(self._subject.render(context))
         if not self.html:
@@ -82,5 +102,10 @@ class MessageRenderer:
 
 
 def parse_smart_text(msgrequest: MessageRequest, text: str, user: Any) -> str:
-    """`text` rendered for `user` as a body of this request. Raises TemplateRejected, MissingVariable, RenderFailed."""
-    return compile_template(text, html=is_html(text)).render(request_context(msgrequest, user))
+    """`text` rendered for `user` as a body of this request, with the link of the user's own address.
+
+    Raises TemplateRejected, MissingVariable, RenderFailed.
+    """
+    rendered = Rendered("", compile_template(text, html=is_html(text)).render(request_context(msgrequest, user)))
+    address = getattr(user, user.get_email_field_name(), "") if user is not None else ""
+    return (rendered.to(address, msgrequest.category or "all") if address else rendered.as_example()).body

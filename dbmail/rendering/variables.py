@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from ..addresses import domain_of, parse_mailbox
 from ..exceptions import MissingVariable, UnstorableVariable
 from ..models.broadcast import MessageRequest, MessageVars
+from . import unsubscribe_link
 from .context import ActionHandler
 from .names import is_hidden
 
@@ -64,6 +65,7 @@ def request_context(
     context = {
         name: ActionHandler(value, user) if isinstance(value, Model) else value for name, value in given.items()
     }
+    context.setdefault(unsubscribe_link.NAME, unsubscribe_link.PLACE)
     context["user"] = ActionHandler(user, user)
     context["request"] = ActionHandler(msgrequest, user)
     context["EMAIL_HOST_SENDER"] = email_host_sender()

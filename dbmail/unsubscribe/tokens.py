@@ -10,7 +10,8 @@ from typing import NamedTuple
 from django.conf import settings
 from django.urls import NoReverseMatch, get_script_prefix, get_urlconf, reverse
 
-from ..addresses import normalise
+from ..addresses import normalise, parse_mailbox
+from ..conf import config, site_url
 from ..exceptions import InvalidToken, SettingError
 from ..signing import is_signed, mac
 
@@ -44,6 +45,22 @@ def read(token: str) -> Subscription:
     if not is_signed(_PURPOSE, value, given, _MAC_LENGTH) or make(address, scope).partition(".")[0] != encoded:
         raise InvalidToken("This unsubscribe link is not one of ours, or it was cut short.")
     return Subscription(address, scope)
+
+
+def link(token: str) -> str:
+    """The page for `token` or, where it is not known on what site that is, a mail that has the same effect."""
+    site = site_url()
+    return site + path(token) if site else mailto(token)
+
+
+def mailto(token: str) -> str:
+    """RFC 2369: a mail to this address unsubscribes."""
+    return f"mailto:unsubscribe@{_domain(config().bounces)}?subject={token}"
+
+
+@lru_cache(maxsize=8)
+def _domain(mailbox: str) -> str:
+    return parse_mailbox(mailbox).domain
 
 
 def path(token: str) -> str:

@@ -132,6 +132,17 @@ def test_the_preview_shows_the_mail_as_a_chosen_recipient_gets_it(admin_client, 
     assert draft.msgtext == "Dear {{ user.first_name }}"
 
 
+def test_the_preview_shows_a_link_that_unsubscribes_nobody_and_misses_it_where_there_is_none(admin_client, draft):
+    def seen(text):
+        found = admin_client.post(url("preview", draft), fields(draft, msgtext=text)).json()
+        return found["text"], [f["message"] for f in found["findings"] if "unsubscribe_url" in f["message"]]
+
+    assert seen("Stop: {{ unsubscribe_url }}") == ("Stop: https://example.org/unsubscribe/example/", [])
+    assert len(seen("Hello")[1]) == 1
+    body = admin_client.post(url("body", draft), fields(draft, msgtext="{{ unsubscribe_url }}"))
+    assert b"/unsubscribe/example/" in body.content
+
+
 def test_the_html_preview_runs_no_script_and_escapes_plain_text(admin_client, draft):
     html = "<html><body><script>alert(1)</script>Hi</body></html>"
     page = admin_client.post(url("body", draft), fields(draft, msgtext=html))

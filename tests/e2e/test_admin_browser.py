@@ -33,8 +33,10 @@ HTML = '<html><body><p>Dear {{ user.first_name }},</p><p><a href="https://exampl
 
 @pytest.fixture
 def server(site: Site, smtp_server: ScriptedSMTPServer) -> Iterator[str]:
-    """The project as a running site with twelve students."""
-    site.run("seed", "--students=12", "--no-broadcast", f"--password={PASSWORD}")
+    """The project as a running site with twelve students, unless a test wants more."""
+    site.run(
+        "seed", f"--students={site.environment.get('STUDENTS', '12')}", "--no-broadcast", f"--password={PASSWORD}"
+    )
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -243,6 +245,56 @@ def test_the_editor_keeps_every_character_and_all_that_the_plain_field_does(pers
 def _squeezed(text: str) -> list[str]:
     """Lines without the indent that an editor gives a new one."""
     return [line.strip() for line in text.splitlines()]
+
+
+@pytest.fixture
+def many(site):
+    """More people than one request looks at."""
+    site.environment["STUDENTS"] = "4000"
+
+
+@pytest.mark.usefixtures("many")
+def test_a_large_audience_is_looked_at_in_the_background_and_people_are_named(person, site, smtp_server):
+    page = person.page
+    site.python(
+        "from django.contrib.auth import get_user_model\n"
+        "answer = get_user_model().objects.filter(username='student3999').update(first_name='', last_name='Last')"
+    )
+    person.go("/admin/dbmail/messagerequest/add/")
+    page.click("text=Start with an empty message")
+    page.select_option("#builder-match", "everyone")
+    page.fill("#id_subject", "News")
+    long = "{{ user.last_name }} " * 500  # so that one request does not see them all
+    page.fill("#id_msgtext", "{% if user.first_name or user.is_staff %}Hello " + long + "{% endif %}")
+    person.expect("#survey-state", "of 4,001 people")
+    person.expect("[data-sendto='']", "about")
+    person.expect("#survey-state", "It goes on, also when you leave this page.")
+    page.goto("about:blank")  # whoever wrote it goes home
+    old = "Preflight.objects.update(asked_at=timezone.now() - timedelta(minutes=1))"
+    site.python(f"from datetime import timedelta\nfrom django.utils import timezone\nanswer = {old}")
+    site.run("dbmail_cron")
+    assert site.python("answer = bool(Preflight.objects.get().finished_at)")
+    page.go_back()
+    person.expect("#survey-state", "Everyone was looked at")
+    person.expect("[data-sendto='']", "4,001 mails")
+    person.expect("#findings [data-level=error]", "The text fails for 1 person")
+    # The finding leads to the person, and the preview shows what is wrong.
+    page.click("#findings [data-as]")
+    person.expect("#preview-as-name", "Last · student3999@students.example")
+    # It cannot be sent like this.
+    page.click("text=Check and send")
+    person.expect("#findings [data-level=error]", "The text fails for 1 person")
+    page.fill("#typed", "4001")
+    page.click("text=Send it now")
+    person.expect(".errornote", "there it would stop")
+    page.click("text=Back to the text")
+    page.fill("#id_msgtext", "Hello")
+    person.expect("#save-state", "Saved.")
+    page.click("text=Check and send")
+    page.fill("#typed", "4001")
+    page.click("text=Send it now")
+    person.expect(".dbmail-state", "scheduled")
+    assert smtp_server.recipients() == []
 
 
 def test_no_script_of_a_mail_runs_in_its_preview(person):

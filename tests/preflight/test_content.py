@@ -20,6 +20,11 @@ def test_a_good_mail_is_not_complained_of():
     assert html(good + '<img src="https://x.test/i.png" alt="">') == []
 
 
+def test_a_mail_whose_readers_see_no_way_out_is_pointed_out():
+    assert [finding[:2] for finding in said(has_link=False)] == [("warning", "msgtext")]
+    assert "{{ unsubscribe_url }}" in said(has_link=False)[0][3]
+
+
 @pytest.mark.parametrize(
     ("body", "word"),
     [

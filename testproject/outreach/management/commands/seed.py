@@ -20,6 +20,7 @@ BODY = """<html>
   <p>your classes start on <b>{{ program.startdate|date:"l, j F Y" }}</b>.
      Everything you need is <a href="https://example.org/welcome">on our site</a>.</p>
   <p>Questions? Write to {{ program.director_email }}.</p>
+  <p><a href="{{ unsubscribe_url }}">Unsubscribe</a></p>
 </body>
 </html>
 """
