@@ -143,6 +143,7 @@ def _numbers(broadcast: MessageRequest) -> dict[str, Any]:
             people = people_in(broadcast)
         except DbmailError:
             people = 0
+    waiting, looked_at = sum(counts[state] for state in _WAITING), broadcast.progress.get("recipients", 0)
     return {
         "state": broadcast.state,
         "state_label": _word(broadcast.get_state_display()),
@@ -150,10 +151,11 @@ def _numbers(broadcast: MessageRequest) -> dict[str, Any]:
         "reason": broadcast.state_reason,
         "processed": broadcast.processed,
         "people": people,
-        "looked_at": broadcast.progress.get("recipients", 0),
+        "looked_at": looked_at,
         "made": made,
-        "left": made - sum(counts[state] for state in _WAITING),
-        "waiting": sum(counts[state] for state in _WAITING),
+        "left": made - waiting,
+        # With those that are still to be made, if the rest of the people get as many each.
+        "to_go": waiting + (round(made * max(people - looked_at, 0) / looked_at) if looked_at else 0),
         "counts": counts,
         "over": broadcast.state in (_State.DONE, _State.CANCELLED, _State.FAILED, _State.DRAFT),
     }

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -15,6 +16,7 @@ from django.utils import timezone
 from dbmail.models import MailEvent, MessageRequest, Suppression, TextOfEmail
 from dbmail.outbox import control
 from dbmail.outbox.failures import failure_groups, reason_of
+from dbmail.outbox.process import process_in_chunks
 from dbmail.unsubscribe.suppression import lift
 
 from ..builders import a_request, a_user
@@ -49,8 +51,21 @@ def sent():
 def test_progress_is_told_by_state(admin_client, sent):
     seen = admin_client.get(url("progress", sent)).json()
     assert (seen["state"], seen["over"]) == ("done", True)
-    assert (seen["counts"]["sent"], seen["counts"]["failed"], seen["made"], seen["waiting"]) == (1, 2, 3, 0)
+    assert (seen["counts"]["sent"], seen["counts"]["failed"], seen["made"], seen["to_go"]) == (1, 2, 3, 0)
     assert sum(admin_client.get(url("chart", sent)).json()["bars"]) == 1
+
+
+def test_the_time_left_counts_on_the_mails_that_are_still_to_be_made(admin_client, settings):
+    settings.DBMAIL = {**settings.DBMAIL, "CHUNK_SIZE": 2}
+    for n in range(6):
+        a_user(f"u{n}")
+    request = a_request()
+    with closing(process_in_chunks(request)) as chunks:
+        next(chunks)
+    TextOfEmail.objects.filter(pk=TextOfEmail.objects.first().pk).update(state=Mail.SENT)
+    seen = admin_client.get(url("progress", request)).json()
+    assert (seen["people"], seen["looked_at"], seen["made"], seen["left"]) == (6, 2, 2, 1)
+    assert seen["to_go"] == 5
 
 
 def test_the_chart_of_many_mails_is_an_estimate_from_a_sample(admin_client, monkeypatch):

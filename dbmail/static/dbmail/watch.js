@@ -48,7 +48,7 @@
     const minutes = (Date.now() - then) / 60000;
     const perMinute = minutes > 0 ? (now.left - before) / minutes : 0;
     if (now.over || perMinute <= 0) return "";
-    const left = now.waiting / perMinute;
+    const left = now.to_go / perMinute;
     const words = left >= 1 ? dbmail.say("minutes", dbmail.number(Math.round(left))) : dbmail.say("seconds", dbmail.number(Math.ceil(left * 60)));
     return `${dbmail.say("rate", dbmail.number(Math.round(perMinute)))}, ${dbmail.say("left", words)}`;
   }
