@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
+from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
@@ -46,6 +47,7 @@ def audience_in_words(draft: MessageRequest) -> str:
     return words(tree) if tree else str(draft.recipients)
 
 
+@non_atomic_requests  # it only reads, for longer than a transaction should last
 def first_people(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpResponse:
     """A quick look at the first people, with the draft as the page shows it now."""
     draft = draft_of(request, stored)
@@ -56,11 +58,14 @@ def first_people(admin: Any, request: HttpRequest, stored: MessageRequest) -> Ht
         return JsonResponse({"problem": str(error)})
 
 
+@non_atomic_requests  # each piece is a transaction of its own
 def everyone(admin: Any, request: HttpRequest, draft: MessageRequest) -> HttpResponse:
     """Take the look over everybody further, with the draft as it is stored; the page asks again until it is complete.
 
     After that, and when the page is closed, passes of the outbox go on.
     """
+    if draft.state != MessageRequest.State.DRAFT:
+        return JsonResponse({"problem": _("This broadcast is no draft any more. Reload the page.")}, status=409)
     try:
         row = take_further(draft, _SECONDS)
         answer = _answer(request, draft, Seen.read(row.seen), row.finished_at is not None)

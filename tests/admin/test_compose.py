@@ -8,9 +8,9 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.core import mail as outbox
 from django.core.management import call_command
-from django.urls import reverse
+from django.urls import resolve, reverse
 
-from dbmail.models import MessageRequest, PersistentQueryFilter, Suppression
+from dbmail.models import MessageRequest, PersistentQueryFilter, Preflight, Suppression
 
 from ..builders import a_request, a_user
 
@@ -199,6 +199,14 @@ def test_a_large_audience_is_looked_at_piece_by_piece_and_the_result_stays(admin
     assert (seen["complete"], seen["chosen"]) == (True, "2 mails")
     assert seen["said"].startswith("Everyone was looked at")
     assert admin_client.post(url("everyone", draft)).json() == seen  # nobody is looked at again
+
+
+def test_a_look_at_people_holds_no_transaction_and_is_for_drafts(admin_client, draft):
+    for name in ("survey", "everyone"):
+        assert "default" in resolve(url(name, draft)).func._non_atomic_requests
+    MessageRequest.objects.update(state=State.SCHEDULED)
+    assert admin_client.post(url("everyone", draft)).status_code == 409
+    assert not Preflight.objects.exists()
 
 
 def test_a_text_that_fails_for_somebody_is_not_sent(admin_client, draft):
