@@ -18,7 +18,7 @@ from ..exceptions import DbmailError
 from ..incoming.moderation import approve, prospect, reject, replay
 from ..incoming.reading import legible
 from ..models import IncomingMessage, MailEvent
-from .paging import FastList, StateFilter
+from .paging import FastList, StateFilter, WordFilter
 from .permissions import ReadOnly, RecipientsOnly, may_moderate, may_see_recipients
 
 #: Characters of a held message that a moderator reads here.
@@ -29,11 +29,11 @@ _SHOWN = 20_000
 class IncomingMessageAdmin(ReadOnly, FastList):
     list_display = ["id", "received_at", "recipient", "author", "subject", "state_badge", "reason"]
     list_filter = [StateFilter]
-    list_select_related = ["emaillist"]
     ordering = ["-id"]
     sortable_by = ()
     order_in_state = ("-received_at", "-id")
     search_addresses = ("recipient",)
+    not_listed = ("raw",)
     search_help_text = gettext_lazy("The whole address that it was for, or the number of a message.")
     change_form_template = "admin/dbmail/incomingmessage/change_form.html"
     fieldsets = [
@@ -51,9 +51,6 @@ class IncomingMessageAdmin(ReadOnly, FastList):
 
     class Media:
         css = {"all": ["dbmail/admin.css"]}
-
-    def get_queryset(self, request: HttpRequest) -> "QuerySet[IncomingMessage]":
-        return super().get_queryset(request).defer("raw")
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
@@ -150,13 +147,19 @@ class IncomingMessageAdmin(ReadOnly, FastList):
         return redirect("admin:dbmail_incomingmessage_changelist")
 
 
+class EventFilter(WordFilter):
+    title = gettext_lazy("event")
+    parameter_name = "event_type"
+
+
 @admin.register(MailEvent)
 class MailEventAdmin(ReadOnly, RecipientsOnly, FastList):
     list_display = ["id", "at", "address", "event_type", "is_hard", "status", "description", "source"]
-    list_filter = ["event_type", "is_hard"]
+    list_filter = [EventFilter]  # those for good are the addresses left out
     ordering = ["-id"]
     sortable_by = ()
     search_ids = ("pk", "textofemail_id")
     search_addresses = ("address",)
+    not_listed = ("raw",)
     search_help_text = gettext_lazy("A whole e-mail address, or the number of a mail.")
     raw_id_fields = ["textofemail", "incoming"]

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..models import Attempt, EmailRequest, TextOfEmail
 from . import address
-from .paging import FastList, StateFilter
+from .paging import FastList, StateFilter, WordFilter
 from .permissions import ReadOnly, RecipientsOnly
 
 
@@ -30,6 +30,7 @@ class TextOfEmailAdmin(ReadOnly, RecipientsOnly, FastList):
     order_in_state = ("-created_at", "-id")
     search_ids = ("pk", "messagerequest_id")
     search_addresses = ("address",)
+    not_listed = ("msgtext", "plaintext", "last_reply", "messagerequest__msgtext", "messagerequest__special_headers")
     search_help_text = _("A whole e-mail address, or the number of a mail or broadcast.")
     raw_id_fields = ["messagerequest", "user"]
     inlines = [AttemptInline]
@@ -67,11 +68,17 @@ class EmailRequestAdmin(ReadOnly, RecipientsOnly, FastList):
         return super().get_queryset(request).prefetch_related("target", "msgreq", "textofemail")
 
 
+class OutcomeFilter(WordFilter):
+    title = _("outcome")
+    parameter_name = "outcome"
+
+
 @admin.register(Attempt)
 class AttemptAdmin(ReadOnly, RecipientsOnly, FastList):
     list_display = ["id", "at", "textofemail", "outcome", "code", "text", "host"]
-    list_filter = ["outcome"]
+    list_filter = [OutcomeFilter]
     list_select_related = ["textofemail"]
+    not_listed = ("textofemail__msgtext", "textofemail__plaintext", "textofemail__last_reply")
     ordering = ["-id"]
     sortable_by = ()
     search_ids = ("pk", "textofemail_id")
