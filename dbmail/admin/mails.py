@@ -1,23 +1,38 @@
 """Mails, their recipients and the tries to send them: to be read, never edited."""
 
+from typing import Any
+
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
+from django.forms import BaseInlineFormSet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
-from ..models import Attempt, EmailRequest, TextOfEmail
+from ..models import Attempt, EmailRequest, MessageRequest, TextOfEmail
 from . import address
 from .paging import FastList, StateFilter, WordFilter
 from .permissions import ReadOnly, RecipientsOnly
 
+#: Tries on the page of a mail. One that waits for a sick relay may have hundreds.
+_TRIES = 50
+
+
+class LastTries(BaseInlineFormSet):
+    def get_queryset(self) -> Any:
+        if not hasattr(self, "_last"):
+            self._last = super().get_queryset()[:_TRIES]
+        return self._last
+
 
 class AttemptInline(ReadOnly, RecipientsOnly, admin.TabularInline):
     model = Attempt
+    formset = LastTries
     extra = 0
     fields = ["at", "outcome", "code", "text", "host"]
     readonly_fields = ["at", "outcome", "code", "text", "host"]
-    ordering = ["at"]
+    ordering = ["-id"]
+    verbose_name_plural = _("tries, the last one first")
 
 
 @admin.register(TextOfEmail)
@@ -65,7 +80,9 @@ class EmailRequestAdmin(ReadOnly, RecipientsOnly, FastList):
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[EmailRequest]":
         """With their mails fetched for one page: a join would sort all mails of a broadcast, bodies and all."""
-        return super().get_queryset(request).prefetch_related("target", "msgreq", "textofemail")
+        broadcasts = Prefetch("msgreq", MessageRequest.objects.defer("msgtext"))
+        mails = Prefetch("textofemail", TextOfEmail.objects.defer("msgtext", "plaintext"))
+        return super().get_queryset(request).prefetch_related("target", broadcasts, mails)
 
 
 class OutcomeFilter(WordFilter):

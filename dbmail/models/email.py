@@ -147,8 +147,8 @@ class TextOfEmail(models.Model):
         indexes = [
             # The queue: one request's rows in their order. Also counts by state for one request.
             models.Index(fields=["messagerequest", "state", "due_at"], name="dbmail_mail_queue"),
-            # Leases that ran out, expiry, purge; a state first, since most rows are in an end state. The key last, since
-            # all mails of a broadcast are equally old: the admin's list of one state is in this order.
+            # Leases that ran out, expiry, purge; a state first, since most rows are in an end state. The key last,
+            # since all mails of a broadcast are equally old: the admin's list of one state is in this order.
             models.Index(fields=["state", "created_at", "id"], name="dbmail_mail_by_state"),
             # "Why did this address (not) get it?"
             models.Index(fields=["address"], name="dbmail_mail_address"),
