@@ -17,7 +17,7 @@ from ..exceptions import DbmailError
 from ..incoming.moderation import approve, prospect, reject, replay
 from ..incoming.reading import legible
 from ..models import IncomingMessage, MailEvent
-from .paging import FastList, StateFilter, WordFilter
+from .paging import FastList, StateFilter, WordFilter, badge
 from .permissions import ReadOnly, RecipientsOnly, may_moderate, may_see_recipients
 
 #: Characters of a held message that a moderator reads here.
@@ -48,9 +48,6 @@ class IncomingMessageAdmin(ReadOnly, FastList):
     ]
     readonly_fields = ["state_badge", "text"]
 
-    class Media:
-        css = {"all": ["dbmail/admin.css"]}
-
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
 
@@ -60,10 +57,7 @@ class IncomingMessageAdmin(ReadOnly, FastList):
 
     @admin.display(description=gettext_lazy("state"))
     def state_badge(self, message: IncomingMessage) -> str:
-        word, _colon, meaning = message.get_state_display().partition(": ")
-        return format_html(
-            '<span class="dbmail-state" data-state="{}" title="{}">{}</span>', message.state, meaning, word
-        )
+        return badge(message)
 
     @admin.display(description=gettext_lazy("text"))
     def text(self, message: IncomingMessage) -> str:
@@ -153,7 +147,7 @@ class EventFilter(WordFilter):
 
 @admin.register(MailEvent)
 class MailEventAdmin(ReadOnly, RecipientsOnly, FastList):
-    list_display = ["id", "at", "address", "event_type", "is_hard", "status", "description", "source"]
+    list_display = ["id", "at", "address", "event_badge", "for_good", "status", "description", "source"]
     list_filter = [EventFilter]  # those for good are the addresses left out
     ordering = ["-id"]
     sortable_by = ()
@@ -162,3 +156,12 @@ class MailEventAdmin(ReadOnly, RecipientsOnly, FastList):
     not_listed = ("raw",)
     search_help_text = gettext_lazy("A whole e-mail address, or the number of a mail.")
     raw_id_fields = ["textofemail", "incoming"]
+
+    @admin.display(description=gettext_lazy("event"))
+    def event_badge(self, event: MailEvent) -> str:
+        return badge(event, "event_type")
+
+    @admin.display(description=gettext_lazy("for good"))
+    def for_good(self, event: MailEvent) -> str:
+        """A mark only where it is so: a red cross at every mail that arrived looks like trouble."""
+        return _("Yes") if event.is_hard else ""

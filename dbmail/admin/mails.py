@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..models import Attempt, EmailRequest, MessageRequest, TextOfEmail
 from . import address
-from .paging import FastList, StateFilter, WordFilter
+from .paging import FastList, StateFilter, WordFilter, badge, linked
 from .permissions import ReadOnly, RecipientsOnly
 
 #: Tries on the page of a mail. One that waits for a sick relay may have hundreds.
@@ -37,27 +37,41 @@ class AttemptInline(ReadOnly, RecipientsOnly, admin.TabularInline):
 
 @admin.register(TextOfEmail)
 class TextOfEmailAdmin(ReadOnly, RecipientsOnly, FastList):
-    list_display = ["id", "send_to", "subject", "state", "messagerequest", "due_at", "sent", "tries"]
+    list_display = ["id", "recipient", "subject", "state_badge", "broadcast", "due_at", "sent", "tries"]
     list_filter = [StateFilter]
-    list_select_related = ["messagerequest"]
     ordering = ["-id"]
     sortable_by = ()  # only the primary key has an index that fits
     order_in_state = ("-created_at", "-id")
     search_ids = ("pk", "messagerequest_id")
     search_addresses = ("address",)
-    not_listed = ("msgtext", "plaintext", "last_reply", "messagerequest__msgtext", "messagerequest__special_headers")
+    not_listed = ("msgtext", "plaintext", "last_reply")
     search_help_text = _("A whole e-mail address, or the number of a mail or broadcast.")
     raw_id_fields = ["messagerequest", "user"]
     inlines = [AttemptInline]
     change_list_template = "admin/dbmail/textofemail/change_list.html"
     fieldsets = [
-        (None, {"fields": ["state", "last_reply", "send_to", "send_from", "subject", "msgtext", "plaintext"]}),
+        (None, {"fields": ["state_badge", "last_reply", "recipient", "sender", "subject", "msgtext", "plaintext"]}),
         (_("Queue"), {"fields": ["messagerequest", "user", "message_id", "created_at", "due_at", "sent", "tries"]}),
         (_("Worker"), {"classes": ["collapse"], "fields": ["claimed_by", "claimed_until", "begun", "sent_by"]}),
     ]
 
-    class Media:
-        css = {"all": ["dbmail/admin.css"]}
+    readonly_fields = ["state_badge", "recipient", "sender"]
+
+    @admin.display(description=_("state"))
+    def state_badge(self, mail: TextOfEmail) -> str:
+        return badge(mail)
+
+    @admin.display(description=_("to"))
+    def recipient(self, mail: TextOfEmail) -> str:
+        return mail.send_to
+
+    @admin.display(description=_("from"))
+    def sender(self, mail: TextOfEmail) -> str:
+        return mail.send_from
+
+    @admin.display(description=_("broadcast"))
+    def broadcast(self, mail: TextOfEmail) -> str:
+        return linked("messagerequest", mail.messagerequest_id)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.address_view)
@@ -69,7 +83,7 @@ class TextOfEmailAdmin(ReadOnly, RecipientsOnly, FastList):
 
 @admin.register(EmailRequest)
 class EmailRequestAdmin(ReadOnly, RecipientsOnly, FastList):
-    list_display = ["id", "target", "msgreq", "textofemail"]
+    list_display = ["id", "target", "broadcast", "mail"]
     list_select_related = ()
     ordering = ["-id"]
     sortable_by = ()
@@ -84,6 +98,14 @@ class EmailRequestAdmin(ReadOnly, RecipientsOnly, FastList):
         mails = Prefetch("textofemail", TextOfEmail.objects.defer("msgtext", "plaintext"))
         return super().get_queryset(request).prefetch_related("target", broadcasts, mails)
 
+    @admin.display(description=_("broadcast"))
+    def broadcast(self, row: EmailRequest) -> str:
+        return linked("messagerequest", row.msgreq_id, row.msgreq)
+
+    @admin.display(description=_("mail"))
+    def mail(self, row: EmailRequest) -> str:
+        return linked("textofemail", row.textofemail_id, row.textofemail and row.textofemail.send_to)
+
 
 class OutcomeFilter(WordFilter):
     title = _("outcome")
@@ -92,7 +114,7 @@ class OutcomeFilter(WordFilter):
 
 @admin.register(Attempt)
 class AttemptAdmin(ReadOnly, RecipientsOnly, FastList):
-    list_display = ["id", "at", "textofemail", "outcome", "code", "text", "host"]
+    list_display = ["id", "at", "mail", "outcome", "code", "text", "host"]
     list_filter = [OutcomeFilter]
     list_select_related = ["textofemail"]
     not_listed = ("textofemail__msgtext", "textofemail__plaintext", "textofemail__last_reply")
@@ -102,3 +124,7 @@ class AttemptAdmin(ReadOnly, RecipientsOnly, FastList):
     search_addresses = ("textofemail__address",)
     search_help_text = _("A whole e-mail address, or the number of a mail.")
     raw_id_fields = ["textofemail"]
+
+    @admin.display(description=_("mail"))
+    def mail(self, row: Attempt) -> str:
+        return linked("textofemail", row.textofemail_id, row.textofemail.send_to)

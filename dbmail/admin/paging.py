@@ -7,7 +7,9 @@ from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
 from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.functional import cached_property
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from ..addresses import normalise
@@ -25,6 +27,20 @@ class BoundedPaginator(Paginator):
         if not isinstance(rows, QuerySet):
             return len(rows)
         return rows.order_by()[:REACHABLE].count()
+
+
+def badge(row: Any, field: str = "state") -> str:
+    """A choice as a coloured word that says what it means when pointed at."""
+    word, _colon, meaning = getattr(row, f"get_{field}_display")().partition(": ")
+    value = getattr(row, field)
+    return format_html('<span class="dbmail-state" data-state="{}" title="{}">{}</span>', value, meaning, word)
+
+
+def linked(table: str, key: Any, text: Any = None) -> str:
+    """The way to another row: its number, or `text`."""
+    if key is None:
+        return ""
+    return format_html('<a href="{}">{}</a>', reverse(f"admin:dbmail_{table}_change", args=[key]), text or key)
 
 
 class WordFilter(admin.SimpleListFilter):
@@ -59,6 +75,8 @@ class StateFilter(WordFilter):
 class LeanList(ChangeList):
     """Reads only what it shows: bodies are most of what a table holds."""
 
+    model_admin: "FastList"
+
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> "QuerySet[Any]":
         return super().get_queryset(request, exclude_parameters).defer(*self.model_admin.not_listed)
 
@@ -82,6 +100,9 @@ class FastList(admin.ModelAdmin):
     #: Order among the rows of one state: that of its index. Else a database sorts them all, or, PostgreSQL, walks the
     #: whole table by key for those that all lie in one place.
     order_in_state: tuple[str, ...] = ()
+
+    class Media:
+        css = {"all": ["dbmail/admin.css"]}
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return LeanList

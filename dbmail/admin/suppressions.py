@@ -57,8 +57,11 @@ class SuppressionAdmin(FastList):
     search_help_text = gettext_lazy("A whole e-mail address, or the number of an entry.")
     raw_id_fields = ["created_by"]
     fields = ["address", "scope", "reason", "source", "expires_at", "created_at", "created_by"]
-    readonly_fields = ["created_at", "created_by"]
+    readonly_fields = ["created_at", "created_by"]  # known once it is saved
     change_form_template = "admin/dbmail/suppression/change_form.html"
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        return [name for name in self.fields if obj is not None or name not in self.readonly_fields]
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return may_see_recipients(request.user) and super().has_module_permission(request)

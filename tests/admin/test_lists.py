@@ -135,6 +135,31 @@ def test_a_mail_that_was_tried_hundreds_of_times_shows_the_last_tries(admin_clie
     assert page.index("no 299.") < page.index("no 250.")
 
 
+def test_lists_lead_from_a_row_to_what_it_belongs_to(admin_client, a_row_of_each):
+    mail = TextOfEmail.objects.get()
+    ways = {
+        "textofemail": ("messagerequest", mail.messagerequest_id),
+        "attempt": ("textofemail", mail.pk),
+        "emailrequest": ("textofemail", mail.pk),
+    }
+    for table, (other, key) in ways.items():
+        page = admin_client.get(reverse(f"admin:dbmail_{table}_changelist")).content.decode()
+        assert f'href="{reverse(f"admin:dbmail_{other}_change", args=[key])}"' in page, table
+
+
+def test_a_help_text_is_not_taken_for_a_tag(admin_client):
+    page = admin_client.get(reverse("admin:dbmail_textofemail_change", args=[a_mail().pk])).content.decode()
+    assert "<address>" not in page
+
+
+def test_the_tester_without_an_author_asks_on_behalf_of_a_stranger(admin_client):
+    EmailList.objects.all().delete()
+    EmailList.objects.create(regex="^(.*)$", handler="PlainList")
+    PlainRedirect.objects.create(original="directors", destination="ann@example.org")
+    page = admin_client.get(reverse("admin:dbmail_emaillist_tester"), {"q": "directors@example.org"})
+    assert page.context["plan"].decision.verdict == "send"
+
+
 ROWS = 200_000
 #: By table: a rare kind, a common one, one that there is not.
 FILTERS = {
@@ -188,7 +213,8 @@ def full_tables(admin_client, a_row_of_each):
     _many(Attempt.objects.get(outcome="sent"), textofemail_id=f"{rare.pk} + n")
     _many(MailEvent.objects.get(event_type="bounced"), address=written)
     _many(Suppression.objects.get(reason="bounced"), address=written)
-    _many(IncomingMessage.objects.get(state="handled"), content_hash="n")
+    apart = {"received_at": "o.received_at + n * interval '1 second'"} if connection.vendor == "postgresql" else {}
+    _many(IncomingMessage.objects.get(state="handled"), content_hash="n", **apart)
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")
