@@ -32,7 +32,6 @@ class AttemptInline(ReadOnly, RecipientsOnly, admin.TabularInline):
     fields = ["at", "outcome", "code", "text", "host"]
     readonly_fields = ["at", "outcome", "code", "text", "host"]
     ordering = ["-id"]
-    verbose_name_plural = _("tries, the last one first")
 
 
 @admin.register(TextOfEmail)

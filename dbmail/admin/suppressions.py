@@ -54,7 +54,7 @@ class SuppressionAdmin(FastList):
     ordering = ["-id"]
     sortable_by = ()
     search_addresses = ("address",)
-    search_help_text = gettext_lazy("A whole e-mail address, or the number of an entry.")
+    search_help_text = gettext_lazy("Enter a whole e-mail address.")
     raw_id_fields = ["created_by"]
     fields = ["address", "scope", "reason", "source", "expires_at", "created_at", "created_by"]
     readonly_fields = ["created_at", "created_by"]  # known once it is saved
