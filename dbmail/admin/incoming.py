@@ -4,7 +4,6 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -18,7 +17,7 @@ from ..exceptions import DbmailError
 from ..incoming.moderation import approve, prospect, reject, replay
 from ..incoming.reading import legible
 from ..models import IncomingMessage, MailEvent
-from .paging import FastList, StateFilter
+from .paging import FastList, StateFilter, WordFilter, badge
 from .permissions import ReadOnly, RecipientsOnly, may_moderate, may_see_recipients
 
 #: Characters of a held message that a moderator reads here.
@@ -29,11 +28,11 @@ _SHOWN = 20_000
 class IncomingMessageAdmin(ReadOnly, FastList):
     list_display = ["id", "received_at", "recipient", "author", "subject", "state_badge", "reason"]
     list_filter = [StateFilter]
-    list_select_related = ["emaillist"]
     ordering = ["-id"]
     sortable_by = ()
     order_in_state = ("-received_at", "-id")
     search_addresses = ("recipient",)
+    not_listed = ("raw",)
     search_help_text = gettext_lazy("The whole address that it was for, or the number of a message.")
     change_form_template = "admin/dbmail/incomingmessage/change_form.html"
     fieldsets = [
@@ -49,12 +48,6 @@ class IncomingMessageAdmin(ReadOnly, FastList):
     ]
     readonly_fields = ["state_badge", "text"]
 
-    class Media:
-        css = {"all": ["dbmail/admin.css"]}
-
-    def get_queryset(self, request: HttpRequest) -> "QuerySet[IncomingMessage]":
-        return super().get_queryset(request).defer("raw")
-
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
 
@@ -64,10 +57,7 @@ class IncomingMessageAdmin(ReadOnly, FastList):
 
     @admin.display(description=gettext_lazy("state"))
     def state_badge(self, message: IncomingMessage) -> str:
-        word, _colon, meaning = message.get_state_display().partition(": ")
-        return format_html(
-            '<span class="dbmail-state" data-state="{}" title="{}">{}</span>', message.state, meaning, word
-        )
+        return badge(message)
 
     @admin.display(description=gettext_lazy("text"))
     def text(self, message: IncomingMessage) -> str:
@@ -150,13 +140,28 @@ class IncomingMessageAdmin(ReadOnly, FastList):
         return redirect("admin:dbmail_incomingmessage_changelist")
 
 
+class EventFilter(WordFilter):
+    title = gettext_lazy("event")
+    parameter_name = "event_type"
+
+
 @admin.register(MailEvent)
 class MailEventAdmin(ReadOnly, RecipientsOnly, FastList):
-    list_display = ["id", "at", "address", "event_type", "is_hard", "status", "description", "source"]
-    list_filter = ["event_type", "is_hard"]
+    list_display = ["id", "at", "address", "event_badge", "for_good", "status", "description", "source"]
+    list_filter = [EventFilter]  # those for good are the addresses left out
     ordering = ["-id"]
     sortable_by = ()
     search_ids = ("pk", "textofemail_id")
     search_addresses = ("address",)
+    not_listed = ("raw",)
     search_help_text = gettext_lazy("A whole e-mail address, or the number of a mail.")
     raw_id_fields = ["textofemail", "incoming"]
+
+    @admin.display(description=gettext_lazy("event"))
+    def event_badge(self, event: MailEvent) -> str:
+        return badge(event, "event_type")
+
+    @admin.display(description=gettext_lazy("for good"))
+    def for_good(self, event: MailEvent) -> str:
+        """A mark only where it is so: a red cross at every mail that arrived looks like trouble."""
+        return _("Yes") if event.is_hard else ""

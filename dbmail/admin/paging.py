@@ -3,11 +3,13 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
 from django.core.paginator import Paginator
-from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.functional import cached_property
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from ..addresses import normalise
@@ -27,18 +29,56 @@ class BoundedPaginator(Paginator):
         return rows.order_by()[:REACHABLE].count()
 
 
-class StateFilter(admin.SimpleListFilter):
-    """By state, each in a word; the choices of the model explain theirs after a colon."""
+def badge(row: Any, field: str = "state") -> str:
+    """A choice as a coloured word that says what it means when pointed at."""
+    word, _colon, meaning = getattr(row, f"get_{field}_display")().partition(": ")
+    value = getattr(row, field)
+    return format_html('<span class="dbmail-state" data-state="{}" title="{}">{}</span>', value, meaning, word)
 
-    title = _("state")
-    parameter_name = "state"
+
+def linked(table: str, key: Any, text: Any = None) -> str:
+    """The way to another row: its number, or `text`."""
+    if key is None:
+        return ""
+    return format_html('<a href="{}">{}</a>', reverse(f"admin:dbmail_{table}_change", args=[key]), text or key)
+
+
+class WordFilter(admin.SimpleListFilter):
+    """By the field `parameter_name`, each choice in a word; the model explains its choices after a colon.
+
+    The field must have an index that begins with it, or the rows of a rare word are looked for in the whole table.
+    """
+
+    #: Whether an index leads to the numbers that are searched for and to the word together.
+    beside_ids = False
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        choices = model_admin.model._meta.get_field("state").choices
+        choices = model_admin.model._meta.get_field(self.parameter_name).choices
         return [(value, str(label).partition(":")[0]) for value, label in choices]
 
     def queryset(self, request: HttpRequest, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
-        return queryset.filter(state=self.value()) if self.value() else queryset
+        if not self.value():
+            return queryset
+        wanted = Q(**{str(self.parameter_name): self.value()})
+        term = request.GET.get(SEARCH_VAR, "").strip()
+        # Said in a way that SQLite has no index for: it takes one of a word to be as good as one of an address.
+        searched = bool(term) and not (self.beside_ids and "@" not in term)
+        return queryset.exclude(~wanted) if searched else queryset.filter(wanted)
+
+
+class StateFilter(WordFilter):
+    beside_ids = True
+    title = _("state")
+    parameter_name = "state"
+
+
+class LeanList(ChangeList):
+    """Reads only what it shows: bodies are most of what a table holds."""
+
+    model_admin: "FastList"
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> "QuerySet[Any]":
+        return super().get_queryset(request, exclude_parameters).defer(*self.model_admin.not_listed)
 
 
 class FastList(admin.ModelAdmin):
@@ -55,12 +95,20 @@ class FastList(admin.ModelAdmin):
     actions = None  # deleting many at once would list every row that goes with them
     search_ids: tuple[str, ...] = ("pk",)
     search_addresses: tuple[str, ...] = ()
-    #: Order among the rows of one state: that of its index, so that a database need not sort them all. PostgreSQL
-    #: needs no such help: it knows how many there are, and goes by key or by state.
+    #: Long columns, those of joined tables too, that the list has no use for.
+    not_listed: tuple[str, ...] = ()
+    #: Order among the rows of one state: that of its index. Else a database sorts them all, or, PostgreSQL, walks the
+    #: whole table by key for those that all lie in one place.
     order_in_state: tuple[str, ...] = ()
 
+    class Media:
+        css = {"all": ["dbmail/admin.css"]}
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return LeanList
+
     def get_ordering(self, request: HttpRequest) -> Any:
-        one_state = StateFilter.parameter_name in request.GET and connection.vendor != "postgresql"
+        one_state = StateFilter.parameter_name in request.GET and not request.GET.get(SEARCH_VAR)
         return self.order_in_state if self.order_in_state and one_state else super().get_ordering(request)
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
@@ -69,6 +117,8 @@ class FastList(admin.ModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: "QuerySet[Any]", search_term: str
     ) -> tuple["QuerySet[Any]", bool]:
+        """The keys first, from one index after the other, then the rows of those keys and nothing else: a database
+        that is asked for all at once may read every mail of a broadcast, or of a state."""
         term = search_term.strip()
         if not term:
             return queryset, False
@@ -78,7 +128,9 @@ class FastList(admin.ModelAdmin):
             conditions = [{field: int(term)} for field in self.search_ids]
         else:
             conditions = []
-        found = queryset.none()
+        found: set[Any] = set()
         for condition in conditions:
-            found = queryset.filter(**condition) if found.query.is_empty() else found | queryset.filter(**condition)
-        return found, False
+            found.update(queryset.filter(**condition).order_by().values_list("pk", flat=True)[:REACHABLE])
+        rows = self.get_queryset(request).filter(pk__in=found).order_by(*queryset.query.order_by)
+        related = self.get_list_select_related(request)
+        return rows.select_related(*related) if isinstance(related, (list, tuple)) and related else rows, False

@@ -21,10 +21,14 @@ from .permissions import may_see_recipients
 
 @admin.register(EmailList)
 class EmailListAdmin(admin.ModelAdmin):
-    list_display = ["regex", "seq", "handler", "subject_prefix", "who_may_post", "admin_hold", "description"]
+    list_display = ["regex", "seq", "handler", "subject_prefix", "posters", "admin_hold", "description"]
     list_filter = ["handler", "admin_hold"]
     search_fields = ["regex", "description"]
     change_list_template = "admin/dbmail/emaillist/change_list.html"
+
+    @admin.display(description=gettext_lazy("who may post"))
+    def posters(self, row: EmailList) -> str:
+        return str(row.get_who_may_post_display()).partition(":")[0]
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.tester)
@@ -63,7 +67,7 @@ class EmailListAdmin(admin.ModelAdmin):
 
 def _plan(address: str, sender: str) -> tuple[Plan | None, str]:
     try:
-        return plan_for(address, sender or "nobody@invalid"), ""
+        return plan_for(address, sender or "somebody@elsewhere.invalid"), ""
     except Exception as error:  # a handler is the project's code; what it raises is what the person wants to see
         return None, f"{type(error).__name__}: {error}"
 

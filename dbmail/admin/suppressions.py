@@ -7,13 +7,14 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from ..addresses import check_address, normalise
 from ..exceptions import AddressError
 from ..models import Suppression
 from ..unsubscribe.entries import Entry, replaces
 from ..unsubscribe.suppression import suppress_all
-from .paging import FastList
+from .paging import FastList, WordFilter
 from .permissions import may_see_recipients
 
 
@@ -40,19 +41,27 @@ class SuppressionForm(forms.ModelForm):
         return Entry(**given, created_by=by)
 
 
+class ReasonFilter(WordFilter):
+    title = gettext_lazy("reason")
+    parameter_name = "reason"
+
+
 @admin.register(Suppression)
 class SuppressionAdmin(FastList):
     form = SuppressionForm
     list_display = ["address", "scope", "reason", "created_at", "expires_at", "source"]
-    list_filter = ["reason"]
+    list_filter = [ReasonFilter]
     ordering = ["-id"]
     sortable_by = ()
     search_addresses = ("address",)
-    search_help_text = "A whole e-mail address."
+    search_help_text = gettext_lazy("Enter a whole e-mail address.")
     raw_id_fields = ["created_by"]
     fields = ["address", "scope", "reason", "source", "expires_at", "created_at", "created_by"]
-    readonly_fields = ["created_at", "created_by"]
+    readonly_fields = ["created_at", "created_by"]  # known once it is saved
     change_form_template = "admin/dbmail/suppression/change_form.html"
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        return [name for name in self.fields if obj is not None or name not in self.readonly_fields]
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return may_see_recipients(request.user) and super().has_module_permission(request)

@@ -147,8 +147,9 @@ class TextOfEmail(models.Model):
         indexes = [
             # The queue: one request's rows in their order. Also counts by state for one request.
             models.Index(fields=["messagerequest", "state", "due_at"], name="dbmail_mail_queue"),
-            # Leases that ran out, expiry, purge; a state first, since most rows are in an end state.
-            models.Index(fields=["state", "created_at"], name="dbmail_mail_state"),
+            # Leases that ran out, expiry, purge; a state first, since most rows are in an end state. The key last,
+            # since all mails of a broadcast are equally old: the admin's list of one state is in this order.
+            models.Index(fields=["state", "created_at", "id"], name="dbmail_mail_by_state"),
             # "Why did this address (not) get it?"
             models.Index(fields=["address"], name="dbmail_mail_address"),
         ]
@@ -243,6 +244,10 @@ class Attempt(models.Model):
     class Meta:
         verbose_name = _("try")
         verbose_name_plural = _("tries")
+        indexes = [
+            # The admin's list of one outcome, newest first.
+            models.Index(fields=["outcome", "id"], name="dbmail_try_outcome")
+        ]
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M} {self.outcome} {self.code or ''}"

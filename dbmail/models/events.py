@@ -71,7 +71,11 @@ class MailEvent(models.Model):
             # The same report taken in again adds nothing.
             models.UniqueConstraint(fields=["incoming", "address", "event_type"], name="dbmail_event_once"),
         ]
-        indexes = [models.Index(fields=["address", "at"], name="dbmail_event_address")]
+        indexes = [
+            models.Index(fields=["address", "at"], name="dbmail_event_address"),
+            # The admin's list of one kind, newest first.
+            models.Index(fields=["event_type", "id"], name="dbmail_event_type"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M} {self.event_type} {self.status}"

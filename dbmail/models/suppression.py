@@ -43,6 +43,8 @@ class Suppression(models.Model):
         verbose_name = _("address left out")
         verbose_name_plural = _("addresses left out")
         constraints = [models.UniqueConstraint(fields=["address", "scope"], name="dbmail_suppression_unique")]
+        # The admin's list of one reason, newest first.
+        indexes = [models.Index(fields=["reason", "id"], name="dbmail_suppression_reason")]
 
     @property
     def is_over(self) -> bool:

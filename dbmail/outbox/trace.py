@@ -44,7 +44,7 @@ def trace(text: str) -> Trace:
     address = normalise(text)
     model = get_user_model()
     accounts = list(model._default_manager.filter(**{f"{model.get_email_field_name()}__iexact": text.strip()})[:10])
-    mails = TextOfEmail.objects.filter(address=address).select_related("messagerequest").defer("msgtext", "plaintext")
+    mails = TextOfEmail.objects.filter(address=address).defer("msgtext", "plaintext")
     found = list(mails.order_by("-pk")[:MAILS])
     tries: dict[int, list[Attempt]] = {mail.pk: [] for mail in found}
     for line in Attempt.objects.filter(textofemail__in=found).order_by("pk"):
