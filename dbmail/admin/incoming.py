@@ -1,7 +1,8 @@
 """Mail that came in: the log of it, what waits for a moderator, and what other servers reported."""
 
-from typing import Any
+from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -150,8 +151,14 @@ class IncomingMessageAdmin(ReadOnly, FastList):
         return redirect("admin:dbmail_incomingmessage_changelist")
 
 
+class MailEventForm(forms.ModelForm):
+    class Meta:
+        labels: ClassVar = {"event_id": gettext_lazy("name at the provider"), "raw": gettext_lazy("as it came")}
+
+
 @admin.register(MailEvent)
 class MailEventAdmin(ReadOnly, RecipientsOnly, FastList):
+    form = MailEventForm
     list_display = ["id", "at", "address", "event_type", "is_hard", "status", "description", "source"]
     list_filter = ["event_type", "is_hard"]
     ordering = ["-id"]

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+
 from ..addresses import domain_of
 from ..delivery import return_path
 from ..exceptions import InvalidToken
@@ -49,11 +51,15 @@ def own_purpose(envelope: Envelope, facts: Facts, raw: bytes) -> Returned | Unsu
 def judge(purpose: Returned | Unsubscribe) -> Decision:
     """What happens to such a message. Who wrote it does not matter: the signature in its address or subject does."""
     if isinstance(purpose, Unsubscribe):
-        return Decision(Verdict.TAKE, "unsubscribe", f"Unsubscribes from {purpose.subscription.scope}.")
+        return Decision(
+            Verdict.TAKE, "unsubscribe", _("Unsubscribes from %(scope)s.") % {"scope": purpose.subscription.scope}
+        )
     if purpose.report is None:
-        return Decision(Verdict.DROP, "return-path", f"About mail {purpose.mail_id}, but no report that can be read.")
+        unreadable = _("About mail %(number)s, but no report that can be read.") % {"number": purpose.mail_id}
+        return Decision(Verdict.DROP, "return-path", unreadable)
     said = ", ".join(f"{outcome.kind} {outcome.status}".strip() for outcome in purpose.report.outcomes)
-    return Decision(Verdict.TAKE, "report", f"About mail {purpose.mail_id}: {said}.")
+    about = _("About mail %(number)s: %(said)s.") % {"number": purpose.mail_id, "said": said}
+    return Decision(Verdict.TAKE, "report", about)
 
 
 def carry_out(purpose: Returned | Unsubscribe, incoming: IncomingMessage) -> None:
