@@ -54,13 +54,13 @@ class SuppressionAdmin(FastList):
     search_addresses = ("address",)
     search_help_text = gettext_lazy("A whole e-mail address.")
     raw_id_fields = ["created_by"]
-    fields = ["address", "scope", "reason", "source", "expires_at", "created_at", "created_by"]
     readonly_fields = ["scope_in_words", "source_in_words", "created_at", "created_by"]
     change_form_template = "admin/dbmail/suppression/change_form.html"
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        in_words = {"scope": "scope_in_words", "source": "source_in_words"} if obj else {}
-        return [in_words.get(name, name) for name in self.fields or ()]
+        """What dbmail itself wrote into an entry is in the reader's language."""
+        names = ("scope_in_words", "source_in_words") if obj else ("scope", "source")
+        return ["address", names[0], "reason", names[1], "expires_at", "created_at", "created_by"]
 
     @admin.display(description=gettext_lazy("kind of mail"))
     def scope_in_words(self, row: Suppression) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from .message import Envelope
 
@@ -23,12 +24,12 @@ _MOST_LINES = 1000
 class Stage(StrEnum):
     """How far a dialogue had come when the reply was given, or the line broke."""
 
-    CONNECT = "connect"
-    LOGIN = "login"
+    CONNECT = gettext_noop("connect")
+    LOGIN = gettext_noop("login")
     MAIL = "MAIL"
     RCPT = "RCPT"
     DATA = "DATA"
-    END = "end of data"
+    END = gettext_noop("end of data")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Reply:
         return (
             f"{self.code} {self.text}"
             if self.code
-            else _("%(text)s (at %(stage)s)") % {"text": self.text, "stage": self.stage}
+            else _("%(text)s (at %(stage)s)") % {"text": self.text, "stage": _(self.stage)}
         )
 
 

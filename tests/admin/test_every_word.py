@@ -17,8 +17,10 @@ from dbmail.addresses import Mailbox
 from dbmail.conf import config
 from dbmail.delivery.smtp import Reply, Stage, lost
 from dbmail.exceptions import DbmailError
-from dbmail.incoming import rules
+from dbmail.incoming import own_addresses, rules
+from dbmail.incoming.bounces import Kind, Outcome, Report
 from dbmail.incoming.facts import Envelope, Facts
+from dbmail.incoming.own_addresses import Returned, Unsubscribe
 from dbmail.models import (
     Attempt,
     EmailList,
@@ -249,6 +251,13 @@ def test_why_a_message_is_not_passed_on(wide_letters):
     assert english([verdict.word for verdict in rules.Verdict]) == []
 
 
+def test_what_a_message_to_an_address_of_our_own_is(wide_letters):
+    report_on = Report("dsn", (Outcome(kind=Kind.BOUNCED, address="", status="5.1.1"),))
+    wants = [Returned(1, None), Returned(1, report_on)]
+    wants += [Unsubscribe(tokens.Subscription("ann@example.org", scope)) for scope in ("all", "1")]
+    assert english([own_addresses.judge(purpose).reason for purpose in wants]) == []
+
+
 def test_why_a_mail_did_not_go(wide_letters, settings):
     settings.DBMAIL = {**settings.DBMAIL, "IN_DOUBT": "hold", "RETRIES": 1}
     replies = [
@@ -259,7 +268,7 @@ def test_why_a_mail_did_not_go(wide_letters, settings):
     ]
     said = [retry.decide(reply, 8, config()).reason for reply in replies]
     said += [breaker.judge(1, 99, 0.1).reason]
-    assert english(said, (r"\bend of data\b|\bMAIL\b|\bRCPT\b|ConnectionResetError", r"DBMAIL\W+BREAKER")) == []
+    assert english(said, (r"\bMAIL\b|\bRCPT\b|ConnectionResetError", r"DBMAIL\W+BREAKER")) == []
 
 
 def test_the_mails_to_authors(wide_letters):
