@@ -17,6 +17,7 @@ from django.conf import settings
 from django.core.signals import setting_changed
 from django.utils.functional import Promise
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
 
 from .addresses import domain_of, parse_mailbox
 from .exceptions import AddressError, SettingError, UnknownCategory
@@ -145,12 +146,13 @@ def config() -> Config:
 def read(given: Any) -> Config:
     """`DBMAIL` as a Config, with the defaults that come from other settings filled in."""
     if not isinstance(given, dict):
-        raise SettingError(f"DBMAIL must be a dict, not {type(given).__name__}.")
+        raise SettingError(_("DBMAIL must be a dict, not %(type)s.") % {"type": type(given).__name__})
     fields = {field.name.upper(): getattr(Config(), field.name) for field in dataclasses.fields(Config)}
     values: dict[str, Any] = {}
     for key, value in given.items():
         if key not in fields:
-            raise SettingError(f"DBMAIL has no setting {key!r}. Known: {', '.join(sorted(fields))}.")
+            said = _("DBMAIL has no setting %(key)r. Known: %(known)s.")
+            raise SettingError(said % {"key": key, "known": ", ".join(sorted(fields))})
         values[key.lower()] = _typed(key, value, fields[key])
     addresses = getattr(settings, "DEFAULT_EMAIL_ADDRESSES", {}) or {}
     values["bounces"] = values.get("bounces") or addresses.get("bounces") or settings.DEFAULT_FROM_EMAIL
@@ -182,7 +184,7 @@ def _typed(key: str, value: Any, default: Any) -> Any:
         value = tuple(value)
         if all(isinstance(item, str) for item in value):
             return _ips(value) if key == "SENDS_FROM" else value
-        raise SettingError(f"DBMAIL[{key!r}] must hold strings only.")
+        raise SettingError(_("DBMAIL[%(key)r] must hold strings only.") % {"key": key})
     if wanted is Rates and isinstance(value, dict):
         return parse_rates(value)
     if wanted is float and type(value) is int:
@@ -191,13 +193,15 @@ def _typed(key: str, value: Any, default: Any) -> Any:
         return ""
     if type(value) is not wanted:
         name = "dict" if wanted is Rates else wanted.__name__
-        raise SettingError(f"DBMAIL[{key!r}] must be a {name}, not {type(value).__name__}.")
+        said = _("DBMAIL[%(key)r] must be a %(wanted)s, not %(type)s.")
+        raise SettingError(said % {"key": key, "wanted": name, "type": type(value).__name__})
     if wanted in (int, float) and (value < 0 or (value == 0 and key not in _MAY_BE_0)):
-        raise SettingError(f"DBMAIL[{key!r}] must be more than 0, not {value}.")
+        raise SettingError(_("DBMAIL[%(key)r] must be more than 0, not %(value)s.") % {"key": key, "value": value})
     if key == "BREAKER" and not value < 1:
-        raise SettingError(f'DBMAIL["BREAKER"] is a share, such as 0.1; {value} would never be reached.')
+        said = _('DBMAIL["BREAKER"] is a share, such as 0.1; %(value)s would never be reached.')
+        raise SettingError(said % {"value": value})
     if wanted is timedelta and value <= timedelta(0):
-        raise SettingError(f"DBMAIL[{key!r}] must be a positive timedelta.")
+        raise SettingError(_("DBMAIL[%(key)r] must be a positive timedelta.") % {"key": key})
     if key == "CATEGORIES":
         _check_categories(value)
     if key == "LAYOUTS":
@@ -205,36 +209,40 @@ def _typed(key: str, value: Any, default: Any) -> Any:
     if key == "DKIM":
         _check_dkim(value)
     if key == "IN_DOUBT" and value not in ("resend", "hold"):
-        raise SettingError(f'DBMAIL["IN_DOUBT"] must be "resend" or "hold", not {value!r}.')
+        raise SettingError(_('DBMAIL["IN_DOUBT"] must be "resend" or "hold", not %(value)r.') % {"value": value})
     if key == "APPROVAL" and value not in ("typed", "second"):
-        raise SettingError(f'DBMAIL["APPROVAL"] must be "typed" or "second", not {value!r}.')
+        raise SettingError(_('DBMAIL["APPROVAL"] must be "typed" or "second", not %(value)r.') % {"value": value})
     if key == "SITE_URL" and value and not value.startswith(("https://", "http://")):
-        raise SettingError(f'DBMAIL["SITE_URL"] must begin with https://, not {value!r}.')
+        raise SettingError(_('DBMAIL["SITE_URL"] must begin with https://, not %(value)r.') % {"value": value})
     return value
 
 
 def _check_categories(categories: dict[Any, Any]) -> None:
     for name, title in categories.items():
         if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name) or name == "all":
-            raise SettingError(
-                f'DBMAIL["CATEGORIES"]: {name!r} cannot be the name of a category; '
+            said = _(
+                'DBMAIL["CATEGORIES"]: %(name)r cannot be the name of a category; '
                 'use up to 64 of a-z, 0-9, "_" and "-", and not "all".'
             )
+            raise SettingError(said % {"name": name})
         if not isinstance(title, str | Promise) or not title:
-            raise SettingError(f'DBMAIL["CATEGORIES"][{name!r}] must be the title that people see.')
+            said = _('DBMAIL["CATEGORIES"][%(name)r] must be the title that people see.')
+            raise SettingError(said % {"name": name})
 
 
 def _check_layouts(given: dict[Any, Any]) -> None:
     for name, value in given.items():
         if not isinstance(name, str) or not 0 < len(name) <= 64:
-            raise SettingError(f'DBMAIL["LAYOUTS"]: {name!r} cannot be the name of a layout; use up to 64 characters.')
+            said = _('DBMAIL["LAYOUTS"]: %(name)r cannot be the name of a layout; use up to 64 characters.')
+            raise SettingError(said % {"name": name})
         parts = (name, value) if isinstance(value, str) else value
         if (
             not isinstance(parts, tuple | list)
             or len(parts) != 2
             or not all(isinstance(p, str | Promise) for p in parts)
         ):
-            raise SettingError(f'DBMAIL["LAYOUTS"][{name!r}] must be the name of a template, or (title, template).')
+            said = _('DBMAIL["LAYOUTS"][%(name)r] must be the name of a template, or (title, template).')
+            raise SettingError(said % {"name": name})
 
 
 def _ips(texts: tuple[str, ...]) -> tuple[str, ...]:
@@ -247,9 +255,9 @@ def _ips(texts: tuple[str, ...]) -> tuple[str, ...]:
 def _check_dkim(given: dict[Any, Any]) -> None:
     wrong = set(given) - {"SELECTOR", "KEY", "DOMAIN"}
     if wrong or (given and not (given.get("SELECTOR") and given.get("KEY"))):
-        raise SettingError('DBMAIL["DKIM"] must hold SELECTOR and KEY, and may hold DOMAIN; nothing else.')
+        raise SettingError(_('DBMAIL["DKIM"] must hold SELECTOR and KEY, and may hold DOMAIN; nothing else.'))
     if not all(isinstance(value, str) for value in given.values()):
-        raise SettingError('DBMAIL["DKIM"]: SELECTOR, KEY (a path) and DOMAIN must be strings.')
+        raise SettingError(_('DBMAIL["DKIM"]: SELECTOR, KEY (a path) and DOMAIN must be strings.'))
 
 
 def category_choices() -> list[tuple[str, Any]]:
@@ -264,8 +272,10 @@ def check_category(name: str) -> None:
     """Raises UnknownCategory unless the project declares a category of this name; "" is none, which is fine."""
     known = config().categories
     if name and name not in known:
-        choices = f"Known: {', '.join(known)}." if known else "It has none."
-        raise UnknownCategory(f'DBMAIL["CATEGORIES"] has no category {name!r}. {choices}')
+        said = _('DBMAIL["CATEGORIES"] has no category %(name)r. Known: %(known)s.')
+        if not known:
+            said = _('DBMAIL["CATEGORIES"] has no category %(name)r. It has none.')
+        raise UnknownCategory(said % {"name": name, "known": ", ".join(known)})
 
 
 def layouts() -> dict[str, tuple[Any, str]]:
@@ -277,7 +287,7 @@ def layouts() -> dict[str, tuple[Any, str]]:
 def layout_choices() -> list[tuple[str, Any]]:
     """As `category_choices`, for layouts."""
     try:
-        return [(name, title) for name, (title, _) in layouts().items()]
+        return [(name, title) for name, (title, _template) in layouts().items()]
     except SettingError:
         return []
 
@@ -287,7 +297,8 @@ def load(key: str, dotted_path: str) -> Callable[..., Any]:
     try:
         return import_string(dotted_path)
     except ImportError as error:
-        raise SettingError(f"DBMAIL[{key!r}] = {dotted_path!r} cannot be imported: {error}") from error
+        said = _("DBMAIL[%(key)r] = %(path)r cannot be imported: %(error)s")
+        raise SettingError(said % {"key": key, "path": dotted_path, "error": error}) from error
 
 
 def site_url() -> str:

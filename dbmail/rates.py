@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from .addresses import check_address, domain_of, normalise
 from .exceptions import AddressError, SettingError
 
@@ -64,7 +66,7 @@ def parse_rates(given: Mapping[Any, Any]) -> Rates:
     for key, value in given.items():
         name = _key(key)
         if name in limits:
-            raise SettingError(f'DBMAIL["RATES"] has two limits for {name!r}.')
+            raise SettingError(_('DBMAIL["RATES"] has two limits for %(name)r.') % {"name": name})
         limits[name] = _rate(key, value)
     return Rates(limits)
 
@@ -74,27 +76,32 @@ def _key(key: Any) -> str:
     if key == "all" or (kind in ("sender", "domain") and name == "*"):
         return str(key)
     if kind not in ("sender", "domain") or not colon:
-        raise SettingError(
-            f'DBMAIL["RATES"] has the key {key!r}; known are "all", "sender:" with an address, a domain or *, '
+        said = _(
+            'DBMAIL["RATES"] has the key %(key)r; known are "all", "sender:" with an address, a domain or *, '
             'and "domain:" with a recipient domain or *.'
         )
+        raise SettingError(said % {"key": key})
     is_address = kind == "sender" and not name.startswith("@") and "@" in name
     try:
         address = check_address(name if is_address else f"x@{name}")
     except AddressError:
-        what = "an address, a domain" if kind == "sender" else "a domain"
-        raise SettingError(f'DBMAIL["RATES"] has the key {key!r}: {name!r} is not {what} or *.') from None
+        said = _('DBMAIL["RATES"] has the key %(key)r: %(name)r is not a domain or *.')
+        if kind == "sender":
+            said = _('DBMAIL["RATES"] has the key %(key)r: %(name)r is not an address, a domain or *.')
+        raise SettingError(said % {"key": key, "name": name}) from None
     return f"{kind}:{normalise(address) if is_address else domain_of(address)}"
 
 
 def _rate(key: str, value: Any) -> Rate:
     match = _RATE.fullmatch(value.strip()) if isinstance(value, str) else None
     if not match:
-        raise SettingError(
-            f'DBMAIL["RATES"][{key!r}] must be a number of mails in a time, such as "500/h", "20/min" or "100/10min" '
-            f"(units s, min, h, d), not {value!r}."
+        said = _(
+            'DBMAIL["RATES"][%(key)r] must be a number of mails in a time, such as "500/h", "20/min" or "100/10min" '
+            "(units s, min, h, d), not %(value)r."
         )
+        raise SettingError(said % {"key": key, "value": value})
     count, units = int(match[1]), int(match[2] or 1)
     if not count or not units or units * _UNITS[match[3]] > timedelta(days=7):
-        raise SettingError(f'DBMAIL["RATES"][{key!r}] must allow at least 1 mail in at most 7 days, not {value!r}.')
+        said = _('DBMAIL["RATES"][%(key)r] must allow at least 1 mail in at most 7 days, not %(value)r.')
+        raise SettingError(said % {"key": key, "value": value})
     return Rate(count, units * _UNITS[match[3]])

@@ -7,6 +7,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.db.models import CharField
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.utils.translation import gettext as _
 from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_safe
 
@@ -54,7 +55,7 @@ def _rendered(pk: int) -> Rendered:
     try:
         return MessageRenderer(request).render(nobody()).as_example()
     except DbmailError as error:
-        raise Http404("This message cannot be shown.") from error
+        raise Http404(_("This message cannot be shown.")) from error
 
 
 def nobody() -> Any:

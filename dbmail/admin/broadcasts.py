@@ -23,7 +23,7 @@ Page = Callable[[Any, HttpRequest, MessageRequest], HttpResponseBase]
 
 @admin.register(MessageRequest)
 class MessageRequestAdmin(FastList):
-    list_display = ["subject_line", "state_badge", "id", "when", "creator", "mails_made"]
+    list_display = ["subject_line", "state_badge", "id", "when", "by", "mails_made"]
     list_filter = [StateFilter]
     list_select_related = ["creator"]
     ordering = ["-id"]
@@ -129,6 +129,10 @@ class MessageRequestAdmin(FastList):
     @admin.display(description=_("when"))
     def when(self, broadcast: MessageRequest) -> Any:
         return broadcast.processed_by or broadcast.created_at
+
+    @admin.display(description=_("creator"))
+    def by(self, broadcast: MessageRequest) -> Any:
+        return broadcast.creator
 
     @admin.display(description=_("mails"))
     def mails_made(self, broadcast: MessageRequest) -> str:

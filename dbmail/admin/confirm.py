@@ -81,7 +81,7 @@ def _let_go(admin: Any, request: HttpRequest, draft: MessageRequest) -> str:
             return _("This broadcast is no draft any more.")
         said = _("Scheduled for %(people)d people.") % {"people": people}
         if not first:
-            said = f"{said} {_('No mails go ahead.')}"
+            said += " " + _("No mails go ahead.")
         admin.log_change(request, draft, said)
     later = draft.processed_by and draft.processed_by > timezone.now()
     messages.success(request, _("It goes out at the time you chose.") if later else _("It goes out now."))

@@ -19,6 +19,7 @@ from ..doctor.finding import Level
 from ..doctor.patience import Patience
 from ..doctor.project import examine_project, keep
 from ..domains.errors import DomainsError
+from ..domains.sentence import parts
 from ..exceptions import DbmailError
 from ..models import DoctorReport
 from .permissions import ReadOnly, may_run_doctor, may_see_doctor
@@ -75,7 +76,7 @@ class DoctorAdmin(ReadOnly, admin.ModelAdmin):
         try:
             findings = examine_project(patience=Patience(WAIT, WAIT_EACH))
         except (DbmailError, DomainsError) as error:
-            messages.error(request, str(error))
+            messages.error(request, _said(error))
         else:
             report = keep(findings, by=request.user)
             self.log_change(request, report, _("Looked: %(found)s.") % {"found": _in_words(report.findings)})
@@ -101,14 +102,31 @@ def _in_words(findings: Iterable[dict[str, Any]]) -> str:
 
 
 def _shown(finding: dict[str, Any]) -> dict[str, Any]:
-    """A finding with its level and check in words, and its record in the parts that a registrar's form asks for."""
+    """A finding in the reader's language, and its record in the parts that a registrar's form asks for."""
     name = finding["check"]
+    # Findings that an earlier version kept have English strings only.
+    words = {**finding, **{key: translated(each) for key, each in finding.get("sentences", {}).items()}}
     return {
         **finding,
         "level_word": _WORDS[Level(finding["level"])],
-        "check_word": name.upper() if len(name) < 6 else capfirst(name),
+        "check_word": name.upper() if len(name) < 6 else capfirst(words["check"]),
+        "about_word": words["about"],
+        "title": words["title"],
+        "advice": words["advice"],
         "record": _record(finding["record"]) if finding["record"] else None,
     }
+
+
+def translated(value: Any) -> Any:
+    """What `domains.sentence.parts` made of a sentence, in the reader's language; anything else as it is."""
+    if not isinstance(value, dict):
+        return value
+    text = _(value["text"])
+    return text % {name: translated(each) for name, each in value["values"].items()} if value["values"] else text
+
+
+def _said(error: DbmailError | DomainsError) -> str:
+    return str(translated(parts(error.sentence))) if isinstance(error, DomainsError) else str(error)
 
 
 def _record(line: str) -> dict[str, str]:

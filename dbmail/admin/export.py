@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.utils.translation import gettext as _
 
 from ..models import MailEvent, MessageRequest, TextOfEmail
 
@@ -22,7 +23,7 @@ class _Line:
 def as_csv(admin: Any, request: HttpRequest, broadcast: MessageRequest) -> HttpResponseBase:
     response = StreamingHttpResponse(_lines(broadcast), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="broadcast-{broadcast.pk}.csv"'
-    admin.log_change(request, broadcast, "Exported the recipients.")
+    admin.log_change(request, broadcast, _("Exported the recipients."))
     return response
 
 

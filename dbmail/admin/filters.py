@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from ..models import PersistentQueryFilter
 from .paging import FastList
@@ -16,7 +17,7 @@ class PersistentQueryFilterAdmin(FastList):
 
     list_display = ["id", "useful_name", "item_model", "create_ts"]
     ordering = ["-id"]
-    search_help_text = "The number of an audience, or the beginning of its name."
+    search_help_text = _("The number of an audience, or the beginning of its name.")
     readonly_fields = ["item_model", "q_filter", "create_ts"]
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:

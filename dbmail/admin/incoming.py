@@ -1,7 +1,8 @@
 """Mail that came in: the log of it, what waits for a moderator, and what other servers reported."""
 
-from typing import Any
+from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
@@ -145,8 +146,14 @@ class EventFilter(WordFilter):
     parameter_name = "event_type"
 
 
+class MailEventForm(forms.ModelForm):
+    class Meta:
+        labels: ClassVar = {"event_id": gettext_lazy("name at the provider"), "raw": gettext_lazy("as it came")}
+
+
 @admin.register(MailEvent)
 class MailEventAdmin(ReadOnly, RecipientsOnly, FastList):
+    form = MailEventForm
     list_display = ["id", "at", "address", "event_badge", "for_good", "status", "description", "source"]
     list_filter = [EventFilter]  # those for good are the addresses left out
     ordering = ["-id"]

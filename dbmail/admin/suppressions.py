@@ -1,6 +1,6 @@
 """Addresses that get no mail."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -20,6 +20,9 @@ from .permissions import may_see_recipients
 
 class SuppressionForm(forms.ModelForm):
     """A new entry; one that was there may be over, or give way to it."""
+
+    class Meta:
+        labels: ClassVar = {"scope": gettext_lazy("kind of mail")}
 
     def clean_address(self) -> str:
         try:
@@ -49,19 +52,30 @@ class ReasonFilter(WordFilter):
 @admin.register(Suppression)
 class SuppressionAdmin(FastList):
     form = SuppressionForm
-    list_display = ["address", "scope", "reason", "created_at", "expires_at", "source"]
+    list_display = ["address", "scope_in_words", "reason", "created_at", "expires_at", "source_in_words"]
     list_filter = [ReasonFilter]
     ordering = ["-id"]
     sortable_by = ()
     search_addresses = ("address",)
-    search_help_text = gettext_lazy("Enter a whole e-mail address.")
+    search_help_text = gettext_lazy("A whole e-mail address.")
     raw_id_fields = ["created_by"]
-    fields = ["address", "scope", "reason", "source", "expires_at", "created_at", "created_by"]
-    readonly_fields = ["created_at", "created_by"]  # known once it is saved
+    readonly_fields = ["scope_in_words", "source_in_words", "created_at", "created_by"]
     change_form_template = "admin/dbmail/suppression/change_form.html"
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        return [name for name in self.fields if obj is not None or name not in self.readonly_fields]
+        """What dbmail itself wrote into an entry is in the reader's language; when it was made is known then."""
+        if obj is None:
+            return ["address", "scope", "reason", "source", "expires_at"]
+        words = ("scope_in_words", "source_in_words")
+        return ["address", words[0], "reason", words[1], "expires_at", "created_at", "created_by"]
+
+    @admin.display(description=gettext_lazy("kind of mail"))
+    def scope_in_words(self, row: Suppression) -> str:
+        return row.scope_in_words
+
+    @admin.display(description=gettext_lazy("what it rests on"))
+    def source_in_words(self, row: Suppression) -> str:
+        return row.source_in_words
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return may_see_recipients(request.user) and super().has_module_permission(request)

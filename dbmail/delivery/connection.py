@@ -6,6 +6,7 @@ from typing import Any
 import django
 from django.core import mail
 from django.core.mail.backends.smtp import EmailBackend
+from django.utils.translation import gettext as _
 
 from ..exceptions import RelayUnavailable
 from .backends import TIMEOUT, CustomSMTPBackend
@@ -39,7 +40,8 @@ def open_smtp(backend: Any, within: float | None = None) -> smtplib.SMTP:
         backend.connection.sock.settimeout(timeout)
     except (OSError, ValueError) as error:
         close_smtp(backend)
-        raise RelayUnavailable(f"The relay {relay_name(backend)} cannot be used: {_reason(error)}") from error
+        said = _("The relay %(relay)s cannot be used: %(error)s")
+        raise RelayUnavailable(said % {"relay": relay_name(backend), "error": _reason(error)}) from error
     finally:
         backend.timeout = timeout
     smtp: smtplib.SMTP = backend.connection

@@ -5,6 +5,8 @@ import os
 from functools import lru_cache
 from typing import NamedTuple
 
+from django.utils.translation import gettext as _
+
 from ..addresses import domain_matches
 from ..conf import config
 from ..exceptions import CannotSign
@@ -33,7 +35,8 @@ def signer() -> Signer | None:
     try:
         key = _read(path, os.stat(path).st_mtime_ns)
     except OSError as error:
-        raise CannotSign(f'DBMAIL["DKIM"]["KEY"]: {path} cannot be read: {error.strerror}.') from error
+        said = _('DBMAIL["DKIM"]["KEY"]: %(path)s cannot be read: %(error)s.')
+        raise CannotSign(said % {"path": path, "error": error.strerror}) from error
     return Signer(given["SELECTOR"], given.get("DOMAIN", "").lower(), key)
 
 
@@ -74,7 +77,7 @@ def public_key(private: bytes) -> str:
     except CannotSign:
         raise
     except Exception as error:  # dkimpy's parser raises what it likes for what is no key
-        raise CannotSign('DBMAIL["DKIM"]["KEY"] is no RSA private key in PEM.') from error
+        raise CannotSign(_('DBMAIL["DKIM"]["KEY"] is no RSA private key in PEM.')) from error
     rsa = _element(0x30, modulus + exponent)
     algorithm = bytes.fromhex("300d06092a864886f70d0101010500")  # rsaEncryption, RFC 8017, A.1
     return base64.b64encode(_element(0x30, algorithm + _element(0x03, b"\0" + rsa))).decode()
@@ -95,5 +98,5 @@ def _library():  # type: ignore[no-untyped-def] # an extra that may be missing
     try:
         import dkim
     except ImportError as error:
-        raise CannotSign('DBMAIL["DKIM"] needs the package dkimpy: install dbmail[dkim].') from error
+        raise CannotSign(_('DBMAIL["DKIM"] needs the package dkimpy: install dbmail[dkim].')) from error
     return dkim

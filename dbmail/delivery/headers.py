@@ -31,17 +31,18 @@ def check_special_headers(headers: Mapping[str, Any]) -> dict[str, str]:
     for name, value in headers.items():
         lower = name.lower() if isinstance(name, str) else ""
         if not _TOKEN.fullmatch(lower) or not (lower in ALLOWED or lower.startswith("x-")):
-            raise HeaderNotAllowed(
-                f"The header {name!r} cannot be given. Allowed: X-... and {', '.join(sorted(ALLOWED))}."
-            )
+            said = _("The header %(name)r cannot be given. Allowed: X-... and %(allowed)s.")
+            raise HeaderNotAllowed(said % {"name": name, "allowed": ", ".join(sorted(ALLOWED))})
         if lower in seen:
-            raise HeaderNotAllowed(f"The header {name!r} is given twice.")
+            raise HeaderNotAllowed(_("The header %(name)r is given twice.") % {"name": name})
         seen.add(lower)
         if not isinstance(value, str):
-            raise HeaderNotAllowed(f"The header {name!r} must be a string, not {type(value).__name__}.")
+            said = _("The header %(name)r must be a string, not %(type)s.")
+            raise HeaderNotAllowed(said % {"name": name, "type": type(value).__name__})
         value = value.strip()
         if not value or any(not c.isprintable() and c != "\t" for c in value):
-            raise HeaderNotAllowed(f"The header {name!r} is empty, or holds a line break or control character.")
+            said = _("The header %(name)r is empty, or holds a line break or control character.")
+            raise HeaderNotAllowed(said % {"name": name})
         checked[name] = _reply_to(value) if lower == "reply-to" else value
     return checked
 

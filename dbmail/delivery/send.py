@@ -4,6 +4,8 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from ..addresses import Mailbox, normalise, one_line, parse_mailbox
 from ..conf import check_category
 from ..exceptions import MailRefused
@@ -111,4 +113,4 @@ def _deliver(mail: Mail) -> None:
     reply = transmit(open_smtp(backend), mail.envelope())
     close_smtp(backend, politely=not reply.lost)
     if not reply.accepted:
-        raise MailRefused(f"The relay did not take the mail: {reply}", reply)
+        raise MailRefused(_("The relay did not take the mail: %(reply)s") % {"reply": reply}, reply)

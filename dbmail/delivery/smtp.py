@@ -10,6 +10,9 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 from .message import Envelope
 
 #: Bytes; RFC 5321, 4.5.3.1.5 has 512, some servers write a novel.
@@ -21,12 +24,12 @@ _MOST_LINES = 1000
 class Stage(StrEnum):
     """How far a dialogue had come when the reply was given, or the line broke."""
 
-    CONNECT = "connect"
-    LOGIN = "login"
+    CONNECT = gettext_noop("connect")
+    LOGIN = gettext_noop("login")
     MAIL = "MAIL"
     RCPT = "RCPT"
     DATA = "DATA"
-    END = "end of data"
+    END = gettext_noop("end of data")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,11 @@ class Reply:
         return match[0] if match else ""
 
     def __str__(self) -> str:
-        return f"{self.code} {self.text}" if self.code else f"{self.text} (at {self.stage})"
+        return (
+            f"{self.code} {self.text}"
+            if self.code
+            else _("%(text)s (at %(stage)s)") % {"text": self.text, "stage": _(self.stage)}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +109,11 @@ def _unfit(smtp: smtplib.SMTP, envelope: Envelope) -> Reply | None:
     """Why this relay cannot take the mail at all, by what it said in EHLO."""
     limit, size = smtp.esmtp_features.get("size", ""), len(envelope.data)
     if limit.isdigit() and 0 < int(limit) < size:
-        return Reply(552, f"5.3.4 The mail has {size} bytes, the relay takes {limit}.", Stage.RCPT)
+        said = _("The mail has %(size)s bytes, the relay takes %(limit)s.") % {"size": size, "limit": limit}
+        return Reply(552, f"5.3.4 {said}", Stage.RCPT)
     if _international(envelope) and not smtp.has_extn("smtputf8"):
-        return Reply(553, "5.6.7 The relay does not take addresses that are not ASCII.", Stage.RCPT)
+        said = _("The relay does not take addresses that are not ASCII.")
+        return Reply(553, f"5.6.7 {said}", Stage.RCPT)
     return None
 
 
@@ -171,7 +180,8 @@ class Replies:
             if not end and len(line) < _LONGEST_REPLY:
                 return None
             if not line[:3].isdigit() or len(line) >= _LONGEST_REPLY or len(self._lines) >= _MOST_LINES:
-                return Reply(0, f"The relay closed the connection: no SMTP reply but {line[:100]!r}", stage)
+                said = _("The relay closed the connection: no SMTP reply but %(line)r")
+                return Reply(0, said % {"line": line[:100]}, stage)
             self._buffer = rest
             self._lines.append(line[4:].strip().decode("utf-8", "replace"))
             if line[3:4] != b"-":
@@ -205,13 +215,13 @@ def _exchange(smtp: smtplib.SMTP, step: Say, replies: Replies) -> list[Reply]:
     heard: list[Reply] = []
     try:
         if smtp.sock is None:
-            raise smtplib.SMTPServerDisconnected("it is not open")
+            raise smtplib.SMTPServerDisconnected(_("it is not open"))
         smtp.sock.sendall(step.data)
         for stage in step.stages:
             while (reply := replies.next(stage)) is None:
                 data = smtp.sock.recv(_LONGEST_REPLY)
                 if not data:
-                    raise smtplib.SMTPServerDisconnected("no reply")
+                    raise smtplib.SMTPServerDisconnected(_("no reply"))
                 replies.feed(data)
             heard.append(reply)
             if _is_end(reply):
@@ -223,5 +233,6 @@ def _exchange(smtp: smtplib.SMTP, step: Say, replies: Replies) -> list[Reply]:
 
 def lost(error: OSError, stage: Stage) -> Reply:
     """What stands for the reply that did not come."""
-    closed = isinstance(error, smtplib.SMTPServerDisconnected)
-    return Reply(0, f"{'The relay closed the connection' if closed else type(error).__name__}: {error}", stage)
+    if isinstance(error, smtplib.SMTPServerDisconnected):
+        return Reply(0, _("The relay closed the connection: %(why)s") % {"why": error}, stage)
+    return Reply(0, f"{type(error).__name__}: {error}", stage)

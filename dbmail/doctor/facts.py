@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from ..domains.sentence import Sentence as _
+
 #: Why something is not known where nobody waited any longer.
-UNANSWERED = "no answer in time"
+UNANSWERED: str = _("no answer in time")
 
 
 class Encryption(StrEnum):

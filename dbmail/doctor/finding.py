@@ -1,8 +1,11 @@
 """What a check has to say."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
+from typing import Any
+
+from ..domains.sentence import Sentence, parts
 
 
 class Level(StrEnum):
@@ -27,6 +30,12 @@ class Finding:
     advice: str = ""
     record: str = ""
     source: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON: strings in English, and in `sentences` what those to be translated were made of."""
+        said = {field.name: getattr(self, field.name) for field in fields(self)}
+        sentences = {name: parts(value) for name, value in said.items() if isinstance(value, Sentence)}
+        return {**said, "sentences": sentences}
 
 
 def worst(findings: Iterable[Finding]) -> Level:

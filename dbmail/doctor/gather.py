@@ -90,7 +90,7 @@ def _ask(dns: Dns, name: str, *kinds: str) -> Answer:
     try:
         return Answer(tuple(record.value for kind in kinds for record in dns.resolve(name, kind)))
     except DnsUnavailable as error:
-        return Answer(error=str(error))
+        return Answer(error=error.sentence)
 
 
 def _addresses(host: str, dns: Dns) -> Answer:
@@ -132,9 +132,9 @@ def _spf(domain: str, dns: Dns, senders: Iterable[str]) -> Spf:
     try:
         lookups = tuple(spf.lookups(records[0], dns.txt))
     except BadSpf as error:
-        return Spf(Answer(records), problem=str(error))
+        return Spf(Answer(records), problem=error.sentence)
     except DnsUnavailable as error:
-        return Spf(Answer(records, str(error)))
+        return Spf(Answer(records, error.sentence))
     results = {address: spf_result(address, domain, dns.resolve) for address in senders}
     return Spf(Answer(records), lookups, results=results)
 

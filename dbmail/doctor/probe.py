@@ -10,6 +10,7 @@ import urllib.parse
 import urllib.request
 from typing import Any
 
+from ..domains.sentence import Sentence as _
 from .facts import DomainFacts, Encryption, PageFacts, Probe, Relay, RelayFacts, Setup
 
 TIMEOUT = 10.0  # seconds, for each
@@ -101,7 +102,7 @@ def page(url: str) -> PageFacts:
 def status(url: str, body: bytes | None = None) -> tuple[int, str]:
     """The HTTP status of a GET, or of a POST where there is a body; or 0 and why there is none."""
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
-        return 0, f"{url!r} is no http address."
+        return 0, _("%(url)r is no http address.", url=url)
     opener = urllib.request.build_opener(_NoRedirect)
     try:
         request = urllib.request.Request(url, body, {"User-Agent": "dbmail-doctor"})  # noqa: S310 - the scheme is checked

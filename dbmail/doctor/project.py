@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Iterable
-from dataclasses import asdict
 from datetime import timedelta
 from email import message_from_bytes
 from typing import Any
@@ -17,10 +16,12 @@ from ..delivery.connection import configured_backend, speaks_smtp
 from ..delivery.headers import unsubscribe_headers
 from ..delivery.message import Mail
 from ..domains.check import Dns
+from ..domains.sentence import Sentence as _
 from ..exceptions import DbmailError
 from ..models import DoctorReport, MailEvent, Suppression, TextOfEmail
 from ..unsubscribe import tokens
 from . import probe
+from .checks import sample as sample_mail
 from .examine import examine
 from .facts import UNANSWERED, Encryption, Feedback, PageFacts, Relay, Sample, Setup
 from .finding import Finding, Level
@@ -48,7 +49,8 @@ def examine_project(
     try:
         sample = _sample()
     except DbmailError as error:
-        findings.append(Finding(Level.FAILURE, "sample mail", "settings", str(error), "Correct the setting."))
+        advice = _("Correct the setting.")
+        findings.append(Finding(Level.FAILURE, sample_mail.NAME, _("settings"), str(error), advice))
     patience = patience or Patience()
     page = _page(patience) if network else None
     dns, feedback = Dns(resolvers or config().resolvers, until=patience.until), _feedback()
@@ -58,7 +60,7 @@ def examine_project(
 
 def keep(findings: Iterable[Finding], by: Any = None) -> DoctorReport:
     """Have the admin's page show `findings` as what was found now, by the user `by`."""
-    values = {"at": timezone.now(), "by": by, "findings": [asdict(finding) for finding in findings]}
+    values = {"at": timezone.now(), "by": by, "findings": [finding.as_dict() for finding in findings]}
     return DoctorReport.objects.update_or_create(pk=1, defaults=values)[0]
 
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 
 from .finding import Finding, Level, worst
 
@@ -29,5 +28,5 @@ def _details(finding: Finding) -> Iterable[str]:
 
 
 def as_json(findings: Sequence[Finding]) -> str:
-    """`{"level": worst, "findings": [{level, check, about, title, advice, record, source}, ...]}`"""
-    return json.dumps({"level": worst(findings), "findings": [asdict(finding) for finding in findings]}, indent=2)
+    """`{"level": worst, "findings": [{level, check, about, title, advice, record, source, sentences}, ...]}`"""
+    return json.dumps({"level": worst(findings), "findings": [finding.as_dict() for finding in findings]}, indent=2)

@@ -12,8 +12,11 @@ import dns.resolver
 from . import dmarc, spf
 from .errors import DnsUnavailable, NotConfigured
 from .records import Record
+from .sentence import Sentence as _
 
 TIMEOUT = 5.0  # seconds for one question, repeats included
+_GAVE_NONE = _("DNS (%(server)s) gave no answer in time for %(type)s of %(name)s.")
+_GAVE_NO_USE = _("DNS (%(server)s) gave no usable answer for %(type)s of %(name)s.")
 
 
 class Dns:
@@ -50,7 +53,7 @@ class Dns:
             if self.ask(above, "SOA"):
                 return above
             above = above.partition(".")[2]
-        raise DnsUnavailable(f"No zone for {name} is in DNS. Is the domain registered and delegated?")
+        raise DnsUnavailable(_("No zone for %(name)s is in DNS. Is the domain registered and delegated?", name=name))
 
     def missing(self, wanted: Iterable[Record]) -> list[str]:
         """A sentence for each record that is not, or not everywhere, in DNS as wanted."""
@@ -94,7 +97,7 @@ class Dns:
             # An IPv6 address is no use on a machine without IPv6: one family is enough.
             addresses = [a for a in addresses if ":" not in a] or addresses
             if not addresses:
-                raise DnsUnavailable(f"The name servers of {zone} have no addresses.")
+                raise DnsUnavailable(_("The name servers of %(zone)s have no addresses.", zone=zone))
             self._direct[zone] = [_resolver(address, self._direct_port) for address in addresses]
         return self._direct[zone]
 
@@ -120,10 +123,11 @@ def _ask(
     except dns.resolver.NXDOMAIN:
         return []
     except dns.resolver.YXDOMAIN as error:
-        raise DnsUnavailable(f"{name}: {error}") from None
+        raise DnsUnavailable(_("%(name)s: %(error)s", name=name, error=str(error))) from None
     except (dns.exception.DNSException, OSError) as error:
-        reason = "no answer in time" if isinstance(error, dns.exception.Timeout) else "no usable answer"
-        raise DnsUnavailable(f"DNS ({resolver.nameservers[0]}) gave {reason} for {record_type} of {name}.") from None
+        text = _GAVE_NONE if isinstance(error, dns.exception.Timeout) else _GAVE_NO_USE
+        values = {"server": str(resolver.nameservers[0]), "type": record_type, "name": name}
+        raise DnsUnavailable(_(text, **values)) from None
     rrset = answer.rrset
     if rrset is None or not (follow or rrset.name == dns.name.from_text(name)):
         return []
@@ -148,17 +152,21 @@ def _system_resolver() -> dns.resolver.Resolver:
     try:
         return dns.resolver.Resolver()
     except dns.exception.DNSException as error:
-        raise NotConfigured(f"The system names no DNS resolver ({error}). Give one with --resolver.") from None
+        raise NotConfigured(
+            _("The system names no DNS resolver (%(error)s). Give one with --resolver.", error=str(error))
+        ) from None
 
 
 def _address(text: str) -> tuple[str, int]:
     """("192.0.2.53", 53) from "192.0.2.53", with or without a port. Raises NotConfigured."""
     host, port = text.strip(), "53"
     if host.startswith("["):
-        host, _, port = host[1:].partition("]")
+        host, _bracket, port = host[1:].partition("]")
         port = port.removeprefix(":") or "53"
     elif host.count(":") == 1:
-        host, _, port = host.partition(":")
+        host, _colon, port = host.partition(":")
     if not port.isdigit() or not 0 < int(port) < 65536 or not dns.inet.is_address(host):
-        raise NotConfigured(f"The DNS server {text!r} is not an address like 192.0.2.53 or 192.0.2.53:5353.")
+        raise NotConfigured(
+            _("The DNS server %(text)r is not an address like 192.0.2.53 or 192.0.2.53:5353.", text=text)
+        )
     return host, int(port)

@@ -2,6 +2,8 @@
 
 import re
 
+from .sentence import Sentence as _
+
 _TAG = re.compile(r"\s*([A-Za-z]+)\s*=\s*(.*?)\s*", re.DOTALL)
 POLICIES = ("none", "quarantine", "reject")
 
@@ -28,7 +30,9 @@ def what_is_wrong(text: str) -> str:
     policy = given.get("p", "").lower()
     if policy in POLICIES or (given.get("rua") and "p" not in given):
         return ""
-    return f"its policy p={policy or '(missing)'} is none of {', '.join(POLICIES)}."
+    if not policy:
+        return _("it has no policy, which must be one of %(policies)s.", policies=", ".join(POLICIES))
+    return _("its policy p=%(policy)s is none of %(policies)s.", policy=policy, policies=", ".join(POLICIES))
 
 
 def foreign_report_domains(text: str, domain: str) -> list[str]:

@@ -4,6 +4,11 @@
 class DomainsError(Exception):
     """Base of all of them: this domain could not be set up."""
 
+    @property
+    def sentence(self) -> str:
+        """What it says; a Sentence where a screen may show it."""
+        return self.args[0] if self.args else ""
+
 
 class NotConfigured(DomainsError):
     """A key, an option or a package is missing or cannot be used: nothing was tried."""

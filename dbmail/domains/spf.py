@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from .errors import BadSpf
+from .sentence import Sentence as _
 
 #: RFC 7208 4.6.4: a receiver that would need more gives up with permerror.
 MAX_LOOKUPS = 10
@@ -41,17 +42,23 @@ def parse(text: str) -> list[Term]:
     terms = []
     for word in text.split()[1:]:
         if _MODIFIER.match(word):
-            name, _, value = word.partition("=")
+            name, _equals, value = word.partition("=")
             terms.append(Term("=", name.lower(), value, word))
             continue
         match = _MECHANISM.fullmatch(word)
         if not match or not _is_mechanism(match[2].lower(), match[3] or "", match[4] or ""):
-            raise BadSpf(f'{word!r} in "{text}" is not SPF (RFC 7208 5). Correct the record first.')
+            said = _(
+                '%(word)r in "%(record)s" is not SPF (RFC 7208 5). Correct the record first.', word=word, record=text
+            )
+            raise BadSpf(said)
         value = (match[4] or "") if match[3] != "/" else f"/{match[4]}"
         terms.append(Term(match[1] or "+", match[2].lower(), value, word))
     for name in ("redirect", "exp"):
         if sum(term.qualifier == "=" and term.name == name for term in terms) > 1:
-            raise BadSpf(f'"{text}" has {name}= twice (RFC 7208 6). Correct the record first.')
+            said = _(
+                '"%(record)s" has %(name)s= twice (RFC 7208 6). Correct the record first.', record=text, name=name
+            )
+            raise BadSpf(said)
     return terms
 
 
@@ -136,7 +143,8 @@ def lookups(text: str, txt: Callable[[str], list[str]], *, most: int = 30) -> li
 def _record_at(term: Term, txt: Callable[[str], list[str]]) -> str:
     records = [text for text in txt(term.value.rstrip(".").lower()) if is_spf(text)]
     if len(records) != 1:
-        raise BadSpf(
-            f"{term.text}: {term.value} has {len(records) or 'no'} SPF records, so every check fails (RFC 7208)."
-        )
+        values = {"term": term.text, "name": term.value, "count": len(records)}
+        if records:
+            raise BadSpf(_("%(term)s: %(name)s has %(count)d SPF records, so every check fails (RFC 7208).", **values))
+        raise BadSpf(_("%(term)s: %(name)s has no SPF records, so every check fails (RFC 7208).", **values))
     return records[0]

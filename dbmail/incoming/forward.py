@@ -9,7 +9,7 @@ from django.utils import timezone
 from ..addresses import Mailbox, format_mailbox, normalise
 from ..conf import config
 from ..models import Forward, IncomingMessage, Suppression, TextOfEmail
-from ..unsubscribe.suppression import suppressed
+from ..unsubscribe.suppression import not_sent, suppressed
 from .headers import HeaderBlock, split
 from .rewrite import ListStyle, for_alias, for_list
 from .route import Plan
@@ -115,4 +115,4 @@ def _suppressed(addresses: list[str], scope: str) -> dict[str, str]:
     if not scope:
         about_the_address = (Suppression.Reason.BOUNCED, Suppression.Reason.MANUAL)
         found = {address: reason for address, reason in found.items() if reason in about_the_address}
-    return {address: f"Not sent: the address is suppressed ({reason})." for address, reason in found.items()}
+    return {address: not_sent(reason) for address, reason in found.items()}

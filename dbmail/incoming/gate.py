@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from ..conf import config
 from ..models import Forward, IncomingMessage
@@ -72,8 +73,8 @@ def _receive(envelope: Envelope, raw: bytes) -> tuple[Decision, IncomingMessage 
         kept = raw if len(raw) <= config().incoming_max_size else raw[:KEPT_OF_TOO_LARGE]
         message, created = store(envelope, read(header, len(raw)), header, body, kept)
         if not created and message.state not in IncomingMessage.OPEN:
-            again = Decision(Verdict.DROP, "duplicate", f"It is message {message.pk} again.", message.exit_code)
-            return again, message
+            said = _("It is message %(number)s again.") % {"number": message.pk}
+            return Decision(Verdict.DROP, "duplicate", said, message.exit_code), message
         return act(message, size=len(raw)), message
     except Exception as error:  # the boundary: whatever it is, the MTA keeps the message and tries again
         logger.exception("A message for %s could not be taken in.", envelope.recipient)
@@ -110,7 +111,8 @@ def act(message: IncomingMessage, *, approved: bool = False, size: int | None = 
         raise
     if not claimed:
         message.refresh_from_db()
-        return Decision(Verdict.DROP, "duplicate", f"Message {message.pk} is done already.", message.exit_code)
+        said = _("Message %(number)s is done already.") % {"number": message.pk}
+        return Decision(Verdict.DROP, "duplicate", said, message.exit_code)
     copies = len(plan.recipients) if decision.verdict == Verdict.SEND else 0
     logger.info("Message %s: %s by %s, %d copies", message.pk, decision.verdict, decision.rule, copies)
     return decision
@@ -164,15 +166,15 @@ def _no_address(envelope: Envelope) -> Decision | None:
         text.encode("utf-8")
         fits = len(envelope.recipient) <= _MAX_ADDRESS
     except UnicodeEncodeError:
-        return Decision(Verdict.REJECT, "address", "The address is not UTF-8.", EX_NOUSER)
+        return Decision(Verdict.REJECT, "address", _("The address is not UTF-8."), EX_NOUSER)
     if not 0 < octets <= _MAX_LOCAL_PART or not 0 < len(envelope.domain) <= 255 or not fits or not text.isprintable():
-        return Decision(
-            Verdict.REJECT, "address", "The address is empty, too long, or holds odd characters.", EX_NOUSER
-        )
+        said = _("The address is empty, too long, or holds odd characters.")
+        return Decision(Verdict.REJECT, "address", said, EX_NOUSER)
     return None
 
 
 def _never_bounce_a_bounce(decision: Decision, envelope: Envelope) -> Decision:
     if decision.verdict == Verdict.REJECT and not envelope.sender and decision.exit_code != EX_TEMPFAIL:
-        return Decision(Verdict.DROP, decision.rule, f"{decision.reason} There is nobody to tell.", EX_OK)
+        said = _("%(reason)s There is nobody to tell.") % {"reason": decision.reason}
+        return Decision(Verdict.DROP, decision.rule, said, EX_OK)
     return decision

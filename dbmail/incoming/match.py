@@ -17,6 +17,8 @@ from functools import lru_cache
 from types import FrameType
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 try:
     import re2
 except ImportError:  # the extra is not installed
@@ -67,7 +69,8 @@ def check(regex: str) -> None:
     try:
         re.compile(regex, FLAGS)
     except (re.error, OverflowError, RecursionError) as error:
-        raise BadPattern(f"{regex!r} is not a regular expression: {error}.") from None
+        said = _("%(regex)r is not a regular expression: %(error)s.")
+        raise BadPattern(said % {"regex": regex, "error": error}) from None
 
 
 @lru_cache(maxsize=256)
@@ -97,7 +100,7 @@ def _interrupted_after(seconds: float) -> Iterator[None]:
     """Raises SlowPattern inside the block when it takes longer: `re` looks for signals while it matches."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        raise SlowPattern(f"No answer within {seconds:g} s.")
+        raise SlowPattern(_("No answer within %(seconds)g s.") % {"seconds": seconds})
 
     before = signal.signal(signal.SIGALRM, stop)
     remaining, interval = signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -141,9 +144,9 @@ def _in_child(regex: str, subject: str) -> Match | None:
             check=True,
         ).stdout
     except subprocess.TimeoutExpired:
-        raise SlowPattern(f"No answer within {LIMIT:g} s.") from None
+        raise SlowPattern(_("No answer within %(seconds)g s.") % {"seconds": LIMIT}) from None
     except (OSError, subprocess.CalledProcessError) as error:
-        raise SlowPattern(f"No process to match it in: {error}") from error
+        raise SlowPattern(_("No process to match it in: %(error)s") % {"error": error}) from error
     if not answer:
         return None
     groups, named = json.loads(answer)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from ..addresses import Mailbox, normalise
 from ..exceptions import DbmailError
@@ -29,7 +30,7 @@ def approve(message: IncomingMessage, by: Any) -> Decision:
     _still_held(message)
     decision = act(message, approved=True)
     if decision.rule == "duplicate":
-        raise NotHeld(f"Message {message.pk} has been decided by another already.")
+        raise NotHeld(_("Message %(number)s has been decided by another already.") % {"number": message.pk})
     IncomingMessage.objects.filter(pk=message.pk).update(moderated_by=by, moderated_at=timezone.now())
     return decision
 
@@ -39,12 +40,12 @@ def reject(message: IncomingMessage, by: Any, note: str = "") -> None:
     done = IncomingMessage.objects.filter(pk=message.pk, state=IncomingMessage.State.HELD).update(
         state=IncomingMessage.State.DROPPED,
         decision="moderator",
-        reason=note or "A moderator rejected it.",
+        reason=note or _("A moderator rejected it."),
         moderated_by=by,
         moderated_at=timezone.now(),
     )
     if not done:
-        raise NotHeld(f"Message {message.pk} is not held.")
+        raise NotHeld(_("Message %(number)s is not held.") % {"number": message.pk})
 
 
 def replay(message: IncomingMessage) -> Decision:
@@ -56,13 +57,13 @@ def replay(message: IncomingMessage) -> Decision:
     message.refresh_from_db()
     problem = _why_not_again(message)
     if problem:
-        raise NotReplayable(f"Message {message.pk} {problem}")
+        raise NotReplayable(problem)
     # As it was when it came; whoever does the same at this moment finds it changed.
     reopened = IncomingMessage.objects.filter(pk=message.pk, state=message.state).update(
         state=IncomingMessage.State.RECEIVED
     )
     if not reopened:
-        raise NotReplayable(f"Message {message.pk} is being decided on by another.")
+        raise NotReplayable(_("Message %(number)s is being decided on by another.") % {"number": message.pk})
     message.refresh_from_db()
     return act(message)
 
@@ -71,7 +72,7 @@ def prospect(message: IncomingMessage) -> tuple[Plan, list[Mailbox]]:
     """What `replay` would do now, and who would get a copy that has none yet. Changes nothing; raises as `replay`."""
     problem = _why_not_again(message)
     if problem:
-        raise NotReplayable(f"Message {message.pk} {problem}")
+        raise NotReplayable(problem)
     plan = preview(
         Envelope(message.local_part, message.domain, message.sender, message.queue_id), bytes(message.raw), message.pk
     )
@@ -82,18 +83,20 @@ def prospect(message: IncomingMessage) -> tuple[Plan, list[Mailbox]]:
 
 
 def _why_not_again(message: IncomingMessage) -> str:
+    values = {"number": message.pk}
     if message.state == IncomingMessage.State.HELD:
-        return "is held: approve or reject it."
+        return _("Message %(number)s is held: approve or reject it.") % values
     if not message.raw:
-        return "has been purged: there is nothing to decide on."
+        return _("Message %(number)s has been purged: there is nothing to decide on.") % values
     if message.decision == "size":
-        return "was too large: only its beginning was kept."
+        return _("Message %(number)s was too large: only its beginning was kept.") % values
     return ""
 
 
 def _still_held(message: IncomingMessage) -> None:
     message.refresh_from_db()
     if message.state != IncomingMessage.State.HELD:
-        raise NotHeld(f"Message {message.pk} is {message.state}, not held.")
+        state = message.get_state_display().partition(":")[0]
+        raise NotHeld(_("Message %(number)s is not held: %(state)s.") % {"number": message.pk, "state": state})
     if not message.raw:
-        raise NotHeld(f"Message {message.pk} has been purged: there is nothing to send.")
+        raise NotHeld(_("Message %(number)s has been purged: there is nothing to send.") % {"number": message.pk})

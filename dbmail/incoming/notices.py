@@ -10,6 +10,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from ..addresses import normalise, parse_mailbox
 from ..conf import config
@@ -40,7 +41,7 @@ def tell_author(message: IncomingMessage, unknown: Decision) -> Decision:
     except Exception:
         logger.exception("The author of message %s could not be told.", message.pk)
         return unknown
-    reason = f"{unknown.reason} Its author was told."
+    reason = _("%(reason)s Its author was told.") % {"reason": unknown.reason}
     IncomingMessage.objects.filter(pk=message.pk).update(
         state=IncomingMessage.State.DROPPED, decision=_RULE, reason=reason, exit_code=EX_OK
     )
@@ -91,7 +92,7 @@ def _send(message: IncomingMessage, facts: Facts) -> bool:
     context = {"recipient": message.recipient, "subject": facts.subject, "support": config().support}
     return bool(
         send_mail(
-            f"Undeliverable: {facts.subject}"[:200],
+            (_("Undeliverable: %(subject)s") % {"subject": facts.subject})[:200],
             render_to_string("dbmail/notice_unknown.txt", context),
             settings.DEFAULT_FROM_EMAIL,
             [facts.author.address] if facts.author else [],

@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+
 from ..addresses import domain_of
 from ..delivery import return_path
 from ..exceptions import InvalidToken
-from ..models import IncomingMessage, TextOfEmail
+from ..models import IncomingMessage, MailEvent, Suppression, TextOfEmail
 from ..unsubscribe import tokens
 from ..unsubscribe.preferences import stop
 from . import odd_bounces
-from .bounces import Report, parse
+from .bounces import Outcome, Report, parse
 from .events import record
 from .facts import Envelope, Facts
 from .rules import Decision, Verdict
@@ -49,18 +51,27 @@ def own_purpose(envelope: Envelope, facts: Facts, raw: bytes) -> Returned | Unsu
 def judge(purpose: Returned | Unsubscribe) -> Decision:
     """What happens to such a message. Who wrote it does not matter: the signature in its address or subject does."""
     if isinstance(purpose, Unsubscribe):
-        return Decision(Verdict.TAKE, "unsubscribe", f"Unsubscribes from {purpose.subscription.scope}.")
+        scope = purpose.subscription.scope
+        leaves = _("all mail") if scope == Suppression.ALL else scope
+        return Decision(Verdict.TAKE, "unsubscribe", _("Unsubscribes from %(scope)s.") % {"scope": leaves})
     if purpose.report is None:
-        return Decision(Verdict.DROP, "return-path", f"About mail {purpose.mail_id}, but no report that can be read.")
-    said = ", ".join(f"{outcome.kind} {outcome.status}".strip() for outcome in purpose.report.outcomes)
-    return Decision(Verdict.TAKE, "report", f"About mail {purpose.mail_id}: {said}.")
+        unreadable = _("About mail %(number)s, but no report that can be read.") % {"number": purpose.mail_id}
+        return Decision(Verdict.DROP, "return-path", unreadable)
+    said = ", ".join(f"{_kind(outcome)} {outcome.status}".strip() for outcome in purpose.report.outcomes)
+    about = _("About mail %(number)s: %(said)s.") % {"number": purpose.mail_id, "said": said}
+    return Decision(Verdict.TAKE, "report", about)
+
+
+def _kind(outcome: Outcome) -> str:
+    """`bounced` and the like, for a reader."""
+    return str(MailEvent.Type(outcome.kind.value).label).partition(":")[0]
 
 
 def carry_out(purpose: Returned | Unsubscribe, incoming: IncomingMessage) -> None:
     """Do what the message wants; a mail that is no longer in the table cannot be noted on."""
     if isinstance(purpose, Unsubscribe):
         address, scope = purpose.subscription
-        stop(address, scope, source=f"mail {incoming.pk} to {_UNSUBSCRIBE}@")
+        stop(address, scope, source=_("mail %(number)s to unsubscribe@") % {"number": incoming.pk})
         return
     mail = TextOfEmail.objects.filter(pk=purpose.mail_id).first()
     if mail and purpose.report:

@@ -5,6 +5,8 @@ import logging
 from dataclasses import dataclass
 from email.message import Message
 
+from django.utils.translation import gettext as _
+
 from ..addresses import Mailbox, check_address, normalise, parse_mailbox
 from ..conf import config
 from ..exceptions import AddressError, DbmailError, SettingError
@@ -76,7 +78,8 @@ def make_plan(
     steps: list[Step] = []
     taken = _taker(envelope, header, steps)
     if taken is None:
-        decision = Decision(Verdict.REJECT, "unknown", f"No row takes {envelope.recipient}.", EX_NOUSER)
+        said = _("No row takes %(address)s.") % {"address": envelope.recipient}
+        decision = Decision(Verdict.REJECT, "unknown", said, EX_NOUSER)
         return Plan(decision, header, facts, envelope, steps=tuple(steps))
     handler, matched = taken
     recipients = _usable(handler, matched)
@@ -92,7 +95,7 @@ def make_plan(
     who = standing(facts.author, recipients, handler.owners)
     decision = judge_row(matched, facts, limits, route, who, approved=approved)
     if not recipients and decision.verdict == Verdict.SEND:
-        decision = Decision(Verdict.HOLD, "recipients", "None of its recipients has a valid address.")
+        decision = Decision(Verdict.HOLD, "recipients", _("None of its recipients has a valid address."))
     return Plan(decision, header, facts, matched, handler, recipients, tuple(steps))
 
 
@@ -109,12 +112,13 @@ def _taker(envelope: Envelope, header: HeaderBlock, steps: list[Step]) -> tuple[
             except (BadPattern, SlowPattern, SettingError, TypeError) as error:
                 logger.error("Row %s of EmailList is skipped: %s", row.pk, error)
                 unusable.append(row.pk)
-                handler, outcome = None, f"skipped: {error}"
+                handler, outcome = None, _("skipped: %(error)s") % {"error": error}
             steps.append(Step(row.seq, row.regex, row.handler, f"{candidate.local_part}: {outcome}"))
             if handler:
                 return handler, candidate
     if unusable:
-        raise RowUnusable(f"Nobody takes {envelope.recipient}, but rows {unusable} could not be asked.")
+        said = _("Nobody takes %(address)s, but rows %(rows)s could not be asked.")
+        raise RowUnusable(said % {"address": envelope.recipient, "rows": unusable})
     return None
 
 
@@ -122,15 +126,16 @@ def _ask(row: EmailList, envelope: Envelope, message: Message) -> tuple[BaseHand
     """The row's handler if it takes the message, and what happened. TypeError: its groups do not fit it."""
     found: Match | None = match(row.regex, envelope.local_part, envelope.domain.lower())
     if found is None:
-        return None, "does not match"
+        return None, _("does not match")
     handler = handler_class(row.handler)(row, message)
     handler.domain = envelope.domain.lower()
     inspect.signature(handler.process).bind(envelope.local_part, *found.groups, **found.named)
     try:
         handler.process(envelope.local_part, *found.groups, **found.named)
     except TypeError as error:  # the handler's own mistake, not the row's
-        raise RuntimeError(f"The handler {row.handler} failed: {error}") from error
-    return (handler, "takes it") if handler.send else (None, "matches, but the handler does not want it")
+        said = _("The handler %(name)s failed: %(error)s")
+        raise RuntimeError(said % {"name": row.handler, "error": error}) from error
+    return (handler, _("takes it")) if handler.send else (None, _("matches, but the handler does not want it"))
 
 
 def _usable(handler: BaseHandler, envelope: Envelope) -> tuple[Mailbox, ...]:

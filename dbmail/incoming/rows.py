@@ -74,7 +74,7 @@ def unreachable(rows: Iterable["EmailList"]) -> dict[int, str]:
         if key in seen:
             found[row.pk] = _("Row %(seq)s before it has the same expression and handler.") % {"seq": seen[key].seq}
         elif "@" not in row.regex and row.regex.strip() != row.regex:
-            found[row.pk] = "No address begins or ends with white space."
+            found[row.pk] = _("No address begins or ends with white space.")
         else:
             seen[key] = row
     return found

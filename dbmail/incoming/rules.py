@@ -8,10 +8,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 from ..addresses import ascii_domain, domain_matches
 from .authentication import vouched_by
 from .facts import Envelope, Facts
 
+#: Values of a row's who_may_post, in its own words.
+_MAY_POST = {
+    "registered": gettext_noop("registered users"),
+    "members": gettext_noop("the list's members, its teachers and staff"),
+    "staff": gettext_noop("staff, and the teachers of a class list"),
+    "nobody": gettext_noop("nobody: each message waits for a moderator"),
+}
 EX_OK, EX_DATAERR, EX_NOUSER, EX_UNAVAILABLE, EX_TEMPFAIL, EX_NOPERM = 0, 65, 67, 69, 75, 77
 
 
@@ -21,6 +31,20 @@ class Verdict(StrEnum):
     HOLD = "hold"
     DROP = "drop"
     REJECT = "reject"
+
+    @property
+    def word(self) -> str:
+        """For a reader."""
+        return _(_WORDS[self])
+
+
+_WORDS = {
+    Verdict.SEND: gettext_noop("send it on"),
+    Verdict.TAKE: gettext_noop("take it in"),
+    Verdict.HOLD: gettext_noop("hold it"),
+    Verdict.DROP: gettext_noop("drop it"),
+    Verdict.REJECT: gettext_noop("reject it"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,25 +100,28 @@ def list_id(envelope: Envelope) -> str:
 
 def too_large(envelope: Envelope, facts: Facts, limits: Limits) -> Decision | None:
     if facts.size > limits.max_size:
-        reason = f"{facts.size} bytes, {limits.max_size} are allowed."
+        reason = _("%(size)d bytes, %(limit)d are allowed.") % {"size": facts.size, "limit": limits.max_size}
         return Decision(Verdict.REJECT, "size", reason, EX_DATAERR)
     if not facts.size:
-        return Decision(Verdict.REJECT, "empty", "There is no message.", EX_DATAERR)
+        return Decision(Verdict.REJECT, "empty", _("There is no message."), EX_DATAERR)
     return None
 
 
 def own_loop(envelope: Envelope, facts: Facts, limits: Limits) -> Decision | None:
     for own in (envelope, envelope.untagged):
         if own.recipient in facts.loops:
-            return Decision(Verdict.DROP, "loop", f"Its X-Loop says that it has been at {own.recipient} before.")
+            said = _("Its X-Loop says that it has been at %(address)s before.") % {"address": own.recipient}
+            return Decision(Verdict.DROP, "loop", said)
         if list_id(own) in facts.list_ids:
-            return Decision(Verdict.DROP, "loop", f"It comes from our own list {list_id(own)}.")
+            said = _("It comes from our own list %(name)s.") % {"name": list_id(own)}
+            return Decision(Verdict.DROP, "loop", said)
     return None
 
 
 def too_many_hops(envelope: Envelope, facts: Facts, limits: Limits) -> Decision | None:
     if facts.received > limits.max_received:
-        return Decision(Verdict.DROP, "hops", f"{facts.received} Received fields: it is going round in circles.")
+        said = _("%(number)d Received fields: it is going round in circles.") % {"number": facts.received}
+        return Decision(Verdict.DROP, "hops", said)
     return None
 
 
@@ -105,7 +132,8 @@ def repeated(envelope: Envelope, facts: Facts, limits: Limits, route: Route, who
     if not (route.is_list and route.seen_before):
         return None
     verdict = Verdict.DROP if route.seen_before == "same" else Verdict.HOLD
-    return Decision(verdict, "repeated", f"This list has had a message {facts.message_id!r} already.")
+    said = _("This list has had a message %(name)r already.") % {"name": facts.message_id}
+    return Decision(verdict, "repeated", said)
 
 
 def automatic(envelope: Envelope, facts: Facts, limits: Limits, route: Route, who: Standing) -> Decision | None:
@@ -113,26 +141,29 @@ def automatic(envelope: Envelope, facts: Facts, limits: Limits, route: Route, wh
     if not route.is_list:
         return None
     if not envelope.sender:
-        return Decision(Verdict.DROP, "null-sender", "A bounce or notice (null envelope sender) goes to no list.")
+        return Decision(Verdict.DROP, "null-sender", _("A bounce or notice (null envelope sender) goes to no list."))
     if facts.is_auto_reply:
-        return Decision(Verdict.DROP, "auto-reply", "An automatic reply or report goes to no list.")
+        return Decision(Verdict.DROP, "auto-reply", _("An automatic reply or report goes to no list."))
     if facts.auto_submitted != "no":
-        return Decision(Verdict.HOLD, "automatic", f"Auto-Submitted is {facts.auto_submitted}.")
+        return Decision(Verdict.HOLD, "automatic", _("Auto-Submitted is %(value)s.") % {"value": facts.auto_submitted})
     if facts.precedence in ("bulk", "junk", "list"):
-        return Decision(Verdict.HOLD, "automatic", f"Precedence is {facts.precedence}.")
+        return Decision(Verdict.HOLD, "automatic", _("Precedence is %(value)s.") % {"value": facts.precedence})
     if facts.list_ids:
-        return Decision(Verdict.HOLD, "automatic", f"It comes from the list {min(facts.list_ids)}.")
+        return Decision(
+            Verdict.HOLD, "automatic", _("It comes from the list %(name)s.") % {"name": min(facts.list_ids)}
+        )
     return None
 
 
 def authorship(envelope: Envelope, facts: Facts, limits: Limits, route: Route, who: Standing) -> Decision | None:
     """One author; and one of our own domain only where our MTA vouches for it, or anyone could speak for us."""
     if not facts.author:
-        return Decision(Verdict.HOLD, "author", "From is missing, doubled, or not one address.")
+        return Decision(Verdict.HOLD, "author", _("From is missing, doubled, or not one address."))
     domain = facts.author.domain
     is_ours = domain == envelope.domain.lower() or any(domain_matches(domain, own) for own in limits.own_domains)
     if is_ours and not vouched_by(domain, facts.results):
-        return Decision(Verdict.HOLD, "spoofed", f"From is of {domain}, our own, and our MTA does not vouch for it.")
+        said = _("From is of %(domain)s, our own, and our MTA does not vouch for it.") % {"domain": domain}
+        return Decision(Verdict.HOLD, "spoofed", said)
     return None
 
 
@@ -148,9 +179,12 @@ def posting(envelope: Envelope, facts: Facts, limits: Limits, route: Route, who:
         return None
     if allowed and facts.author and vouched_by(facts.author.domain, facts.results):
         return None
-    reason = f"Only {route.who_may_post} may post, " + (
-        "and our MTA does not vouch for the author." if allowed else "and the author is not among them."
+    said = (
+        _("Who may post: %(who)s. Our MTA does not vouch for the author.")
+        if allowed
+        else _("Who may post: %(who)s. The author is not among them.")
     )
+    reason = said % {"who": _(_MAY_POST.get(route.who_may_post, route.who_may_post))}
     if route.refuse and route.who_may_post != "nobody" and not allowed:
         return Decision(Verdict.REJECT, "posting", reason, EX_NOPERM)
     return Decision(Verdict.HOLD, "posting", reason)
@@ -158,10 +192,11 @@ def posting(envelope: Envelope, facts: Facts, limits: Limits, route: Route, who:
 
 def moderated(envelope: Envelope, facts: Facts, limits: Limits, route: Route, who: Standing) -> Decision | None:
     if route.admin_hold:
-        return Decision(Verdict.HOLD, "moderated", "Every message to this address waits for a moderator.")
+        return Decision(Verdict.HOLD, "moderated", _("Every message to this address waits for a moderator."))
     if route.recipients > limits.max_recipients:
-        reason = f"{route.recipients} recipients, {limits.max_recipients} are allowed without a moderator."
-        return Decision(Verdict.HOLD, "recipients", reason)
+        said = _("%(number)d recipients, %(limit)d are allowed without a moderator.")
+        values = {"number": route.recipients, "limit": limits.max_recipients}
+        return Decision(Verdict.HOLD, "recipients", said % values)
     return None
 
 
@@ -188,4 +223,4 @@ def judge_row(
         decision = rule(envelope, facts, limits, route, who)
         if decision and not (approved and decision.verdict != Verdict.DROP):
             return decision
-    return Decision(Verdict.SEND, "approved" if approved else "clear", "Nothing speaks against it.")
+    return Decision(Verdict.SEND, "approved" if approved else "clear", _("Nothing speaks against it."))

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("dbmail", "0009_screens")]
+    dependencies = [("dbmail", "0010_preflight")]
 
     operations = [
         # The new one first, so that what expires and purges always has one of the two.

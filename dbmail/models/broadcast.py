@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ..conf import category_choices, layout_choices
@@ -42,13 +43,13 @@ class MessageRequest(models.Model):
     SEND_TO_GUARDIAN_AND_EMERGENCY = "send_to_guardian_and_emergency"
     SEND_TO_SELF_AND_GUARDIAN_AND_EMERGENCY = "send_to_self_and_guardian_and_emergency"
     SENDTO_FN_CHOICES = (
-        (SEND_TO_SELF, "send to user"),
-        (SEND_TO_GUARDIAN, "send to guardian"),
-        (SEND_TO_EMERGENCY, "send to emergency contact"),
-        (SEND_TO_SELF_AND_GUARDIAN, "send to user and guardian"),
-        (SEND_TO_SELF_AND_EMERGENCY, "send to user and emergency contact"),
-        (SEND_TO_GUARDIAN_AND_EMERGENCY, "send to guardian and emergency contact"),
-        (SEND_TO_SELF_AND_GUARDIAN_AND_EMERGENCY, "send to user and guardian and emergency contact"),
+        (SEND_TO_SELF, _("send to user")),
+        (SEND_TO_GUARDIAN, _("send to guardian")),
+        (SEND_TO_EMERGENCY, _("send to emergency contact")),
+        (SEND_TO_SELF_AND_GUARDIAN, _("send to user and guardian")),
+        (SEND_TO_SELF_AND_EMERGENCY, _("send to user and emergency contact")),
+        (SEND_TO_GUARDIAN_AND_EMERGENCY, _("send to guardian and emergency contact")),
+        (SEND_TO_SELF_AND_GUARDIAN_AND_EMERGENCY, _("send to user and guardian and emergency contact")),
     )
 
     class State(models.TextChoices):
@@ -64,100 +65,104 @@ class MessageRequest(models.Model):
     subject = models.TextField(
         null=True,
         blank=True,
-        help_text="A Django template on one line, for instance Welcome to {{ program.niceName }}!",
+        help_text=_("A Django template on one line, for instance Welcome to {{ program.niceName }}!"),
     )
     msgtext = models.TextField(
-        "body",
+        _("body"),
         null=True,
         blank=True,
-        help_text="A Django template. A body with an <html> tag is sent as HTML with a text part beside it.",
+        help_text=_("A Django template. A body with an <html> tag is sent as HTML with a text part beside it."),
     )
     special_headers = models.TextField(
-        null=True, blank=True, help_text='More header fields as JSON, for instance {"Reply-To": "us@example.org"}.'
+        null=True, blank=True, help_text=_('More header fields as JSON, for instance {"Reply-To": "us@example.org"}.')
     )
     recipients = models.ForeignKey(
-        PersistentQueryFilter, on_delete=models.PROTECT, help_text="The stored query that finds the users."
+        PersistentQueryFilter, on_delete=models.PROTECT, help_text=_("The stored query that finds the users.")
     )
     sendto_fn_name = models.CharField(
-        "send to",
+        _("send to"),
         max_length=128,
         choices=SENDTO_FN_CHOICES,
         default=SEND_TO_SELF,
         blank=True,
-        help_text="Which addresses of each user get the message.",
+        help_text=_("Which addresses of each user get the message."),
     )
     sender = models.TextField(
         null=True,
         blank=True,
-        help_text='From, for instance "Directors" <directors@example.org>; the creator\'s own address if empty.',
+        help_text=_('From, for instance "Directors" <directors@example.org>; the creator\'s own address if empty.'),
     )
     creator = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.PROTECT,
         related_name="dbmail_requests",
-        help_text="Who answers for this broadcast and gets its failure reports.",
+        help_text=_("Who answers for this broadcast and gets its failure reports."),
     )
     created_at = models.DateTimeField(
         default=timezone.now,
         editable=False,
-        help_text="Unprocessed requests and unsent mails expire when they are too old (one week).",
+        help_text=_("Unprocessed requests and unsent mails expire when they are too old (one week)."),
     )
     processed = models.BooleanField(
-        default=False, editable=False, help_text="Every recipient has been turned into mails."
+        default=False, editable=False, help_text=_("Every recipient has been turned into mails.")
     )
     processed_by = models.DateTimeField(
-        "not before", null=True, blank=True, help_text="Processed by the first pass after this time; at once if empty."
+        _("not before"),
+        null=True,
+        blank=True,
+        help_text=_("Processed by the first pass after this time; at once if empty."),
     )
     not_after = models.DateTimeField(
         _("not after"), null=True, blank=True, help_text=_("What has not left by then is not sent any more.")
     )
     priority_level = models.IntegerField(
-        "priority", null=True, blank=True, help_text="Higher leaves first; empty counts as 0."
+        _("priority"), null=True, blank=True, help_text=_("Higher leaves first; empty counts as 0.")
     )
     category = models.CharField(
         max_length=64,
         choices=category_choices,
         blank=True,
         default="",
-        help_text="What kind of mail this is: people can leave one category and stay in the others.",
+        help_text=_("What kind of mail this is: people can leave one category and stay in the others."),
     )
     layout = models.CharField(
         max_length=64,
         choices=layout_choices,
         blank=True,
         default="",
-        help_text="What of the project's layouts stands around the body, which then is HTML without an <html> tag.",
+        help_text=_("What of the project's layouts stands around the body, which then is HTML without an <html> tag."),
     )
     public = models.BooleanField(
-        default=False, help_text="Anyone may read the subject and body at /email/<id>, without any recipient's data."
+        default=False,
+        help_text=_("Anyone may read the subject and body at /email/<id>, without any recipient's data."),
     )
     state = models.CharField(max_length=16, choices=State, default=State.SCHEDULED, editable=False)
     state_reason = models.TextField(blank=True, default="", editable=False)
-    progress = models.JSONField(default=dict, editable=False, help_text="What processing has counted so far.")
+    progress = models.JSONField(default=dict, editable=False, help_text=_("What processing has counted so far."))
     cursor = models.CharField(
         max_length=255,
         blank=True,
         default="",
         editable=False,
-        help_text="The last recipient that became mail, as JSON.",
+        help_text=_("The last recipient that became mail, as JSON."),
     )
     accepted = models.PositiveIntegerField(
-        default=0, editable=False, help_text="Mails that the relay took, since it began or was resumed."
+        default=0, editable=False, help_text=_("Mails that the relay took, since it began or was resumed.")
     )
     refused = models.PositiveIntegerField(
-        default=0, editable=False, help_text="Mails refused for good, since it began or was resumed."
+        default=0, editable=False, help_text=_("Mails refused for good, since it began or was resumed.")
     )
     canary_left = models.PositiveIntegerField(
-        null=True, blank=True, editable=False, help_text="How many of its first mails may still go before it waits."
+        null=True, blank=True, editable=False, help_text=_("How many of its first mails may still go before it waits.")
     )
     canary_until = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="Until when the rest waits for what becomes of the first."
+        null=True, blank=True, editable=False, help_text=_("Until when the rest waits for what becomes of the first.")
     )
     claimed_by = models.CharField(
-        max_length=64, blank=True, default="", editable=False, help_text="The worker that processes it now."
+        max_length=64, blank=True, default="", editable=False, help_text=_("The worker that processes it now.")
     )
     claimed_until = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="End of that worker's lease."
+        null=True, blank=True, editable=False, help_text=_("End of that worker's lease.")
     )
 
     objects = MessageRequestQuerySet.as_manager()
@@ -177,7 +182,7 @@ class MessageRequest(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.subject or f"Request {self.pk}"
+        return self.subject or gettext("Broadcast %(number)s") % {"number": self.pk}
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         super().save(*args, **kwargs)
@@ -201,9 +206,11 @@ class MessageRequest(models.Model):
         try:
             stored = json.loads(self.special_headers)
         except ValueError as error:
-            raise DbmailError(f"The special headers of request {self.pk} are not JSON: {error}") from error
+            said = gettext("The special headers of request %(number)s are not JSON: %(error)s")
+            raise DbmailError(said % {"number": self.pk, "error": error}) from error
         if not isinstance(stored, dict):
-            raise DbmailError(f"The special headers of request {self.pk} are not a JSON object.")
+            said = gettext("The special headers of request %(number)s are not a JSON object.")
+            raise DbmailError(said % {"number": self.pk})
         return stored
 
     @special_headers_dict.setter
@@ -306,7 +313,8 @@ class MessageVars(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.provider_name} of request {self.messagerequest_id}"
+        said = gettext("%(name)s of broadcast %(number)s")
+        return said % {"name": self.provider_name, "number": self.messagerequest_id}
 
     @staticmethod
     def createMessageVars(msgrequest: MessageRequest, var_dict: dict[str, Any]) -> None:

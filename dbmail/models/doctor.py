@@ -13,7 +13,7 @@ class DoctorReport(models.Model):
     by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
-    findings = models.JSONField(default=list, help_text="As dbmail_doctor --json prints them.")
+    findings = models.JSONField(default=list, help_text=_("As dbmail_doctor --json prints them."))
 
     class Meta:
         verbose_name = _("doctor")

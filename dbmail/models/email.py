@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ..addresses import normalise, parse_mailbox
@@ -68,7 +69,7 @@ class TextOfEmail(models.Model):
         blank=True,
         db_index=False,
         editable=False,
-        help_text="The incoming message that this mail is a copy of.",
+        help_text=_("The incoming message that this mail is a copy of."),
     )
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -90,14 +91,14 @@ class TextOfEmail(models.Model):
     copy_key = models.CharField(
         max_length=40,
         editable=False,
-        help_text="Tells several mails of one request to one address apart; see the unique constraint.",
+        help_text=_("Tells several mails of one request to one address apart; see the unique constraint."),
     )
     scope = models.CharField(
         max_length=64,
         blank=True,
         default="",
         editable=False,
-        help_text="The category or list whose suppressions are asked for, at the last moment.",
+        help_text=_("The category or list whose suppressions are asked for, at the last moment."),
     )
     subject = models.TextField(_("subject"), blank=True)
     msgtext = models.TextField(_("body"), blank=True, help_text=_("Plain text or HTML; cleared by a purge."))
@@ -167,6 +168,11 @@ class TextOfEmail(models.Model):
         if self.state == self.State.QUEUED:
             wake_workers(self._state.db)
 
+    @property
+    def state_word(self) -> str:
+        """The state without its explanation."""
+        return self.get_state_display().partition(":")[0]
+
     def send(self) -> Exception | None:
         """Send this mail now, whatever its turn; None, or the exception that says why it did not go.
 
@@ -219,7 +225,8 @@ class EmailRequest(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Request {self.msgreq_id} to user {self.target_id}"
+        said = gettext("broadcast %(number)s to account %(account)s")
+        return said % {"number": self.msgreq_id, "account": self.target_id}
 
 
 class Attempt(models.Model):
@@ -250,4 +257,4 @@ class Attempt(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.at:%Y-%m-%d %H:%M} {self.outcome} {self.code or ''}"
+        return f"{self.at:%Y-%m-%d %H:%M} {self.get_outcome_display()} {self.code or ''}"

@@ -60,9 +60,9 @@ class MailEvent(models.Model):
         null=True,
         blank=True,
         unique=True,
-        help_text="The provider's own name for it, so that a replay adds nothing; null for a report by mail.",
+        help_text=_("The provider's own name for it, so that a replay adds nothing; null for a report by mail."),
     )
-    raw = models.JSONField(null=True, blank=True, help_text="What the provider said, whole.")
+    raw = models.JSONField(null=True, blank=True, help_text=_("What the provider said, whole."))
 
     class Meta:
         verbose_name = _("event")
@@ -78,4 +78,4 @@ class MailEvent(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.at:%Y-%m-%d %H:%M} {self.event_type} {self.status}"
+        return f"{self.at:%Y-%m-%d %H:%M} {self.get_event_type_display()} {self.status}"

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db import models
 from django.db.models import Model, Q, QuerySet
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 
@@ -28,7 +29,7 @@ class PersistentQueryFilter(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.useful_name or f"{self.item_model} filter {self.pk}"
+        return self.useful_name or gettext("Audience %(number)s") % {"number": self.pk}
 
     @staticmethod
     def create_from_Q(item_model: type[Model], q_filter: Q, description: str = "") -> "PersistentQueryFilter":

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from .routing import EmailList
@@ -24,7 +25,7 @@ class IncomingMessage(models.Model):
     #: States in which the message is acted on when it comes again.
     OPEN = (State.RECEIVED, State.FAILED)
 
-    raw = models.BinaryField(help_text="The message as it came, byte for byte; emptied by a purge.")
+    raw = models.BinaryField(help_text=_("The message as it came, byte for byte; emptied by a purge."))
     received_at = models.DateTimeField(_("received"), default=timezone.now)
     sender = models.CharField(
         _("envelope sender"),
@@ -50,7 +51,7 @@ class IncomingMessage(models.Model):
     )
     message_id = models.CharField(_("Message-ID"), max_length=255, blank=True, default="")
     content_hash = models.CharField(
-        max_length=64, editable=False, help_text="SHA-256 of what stays the same when a message comes twice."
+        max_length=64, editable=False, help_text=_("SHA-256 of what stays the same when a message comes twice.")
     )
     author = models.CharField(_("From"), max_length=320, blank=True, default="", help_text=_("As it claims to be."))
     subject = models.CharField(_("subject"), max_length=255, blank=True, default="")
@@ -99,7 +100,7 @@ class IncomingMessage(models.Model):
         permissions = [("moderate_incomingmessage", "Can approve and reject held mail")]
 
     def __str__(self) -> str:
-        return f"{self.subject} for {self.recipient}"
+        return gettext("%(subject)s for %(recipient)s") % {"subject": self.subject, "recipient": self.recipient}
 
 
 class Forward(models.Model):
@@ -110,13 +111,13 @@ class Forward(models.Model):
 
     incoming = models.ForeignKey(IncomingMessage, on_delete=models.CASCADE)
     emaillist = models.ForeignKey(EmailList, on_delete=models.SET_NULL, null=True, blank=True)
-    headers = models.BinaryField(help_text="Every header field and the empty line, with CRLF.")
+    headers = models.BinaryField(help_text=_("Every header field and the empty line, with CRLF."))
     sender = models.CharField(
-        "envelope sender",
+        _("envelope sender"),
         max_length=320,
         blank=True,
         default=SIGNED,
-        help_text="Empty: each copy gets a signed return path of its own. <>: the null sender.",
+        help_text=_("Empty: each copy gets a signed return path of its own. <>: the null sender."),
     )
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -126,4 +127,5 @@ class Forward(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Forward {self.pk} of message {self.incoming_id}"
+        said = gettext("Forward %(number)s of message %(message)s")
+        return said % {"number": self.pk, "message": self.incoming_id}

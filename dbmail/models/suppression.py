@@ -1,9 +1,16 @@
 """Addresses that get no (or not every) mail, and why."""
 
+import re
+
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+
+#: How the line begins that says who lifted an entry, and why; it outlasts the next entry for the address.
+LIFTED = "Lifted "
+_LIFTED = re.compile(rf"^{LIFTED}(?P<day>[\d-]{{10}})(?: by (?P<by>.*?))?: (?P<why>.*)$", re.MULTILINE)
 
 
 class Suppression(models.Model):
@@ -18,7 +25,7 @@ class Suppression(models.Model):
         MANUAL = "manual", _("an administrator entered it")
 
     address = models.CharField(_("address"), max_length=320, help_text=_("Lower-case, the domain in ASCII."))
-    scope = models.CharField(max_length=64, default=ALL, help_text='"all", or the name of a list or category.')
+    scope = models.CharField(max_length=64, default=ALL, help_text=_('"all", or the name of a list or category.'))
     reason = models.CharField(_("reason"), max_length=16, choices=Reason)
     source = models.TextField(
         _("what it rests on"),
@@ -47,15 +54,30 @@ class Suppression(models.Model):
         indexes = [models.Index(fields=["reason", "id"], name="dbmail_suppression_reason")]
 
     @property
+    def scope_in_words(self) -> str:
+        return gettext("all mail") if self.scope == self.ALL else self.scope
+
+    @property
+    def source_in_words(self) -> str:
+        """`source` for a reader: what dbmail itself wrote into it is translated."""
+        return _LIFTED.sub(_lifted_in_words, gettext(self.source))
+
+    @property
     def is_over(self) -> bool:
         """Whether it ended by itself, or was lifted."""
         return self.expires_at is not None and self.expires_at <= timezone.now()
 
     def __str__(self) -> str:
-        return f"{self.address} ({self.scope}: {self.reason})"
+        return f"{self.address} ({self.scope_in_words}: {self.get_reason_display()})"
 
     def save(self, *args: object, **kwargs: object) -> None:
         from ..addresses import normalise
 
         self.address = normalise(self.address)
         super().save(*args, **kwargs)  # type: ignore[arg-type]
+
+
+def _lifted_in_words(line: re.Match[str]) -> str:
+    if line["by"]:
+        return gettext("Lifted on %(day)s by %(by)s: %(why)s") % line.groupdict()
+    return gettext("Lifted on %(day)s: %(why)s") % line.groupdict()

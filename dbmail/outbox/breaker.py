@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from django.db.models import Case, F, Value, When
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from ..conf import config
 from ..models import MessageRequest
@@ -34,11 +35,12 @@ def judge(accepted: int, refused: int, share: float, at_least: int = AT_LEAST) -
     outcomes = accepted + refused
     if not share or outcomes < at_least or refused < 2 or refused <= share * outcomes:
         return Judgement(False)
-    return Judgement(
-        True,
-        f"Paused by itself: {refused} of {outcomes} mails were refused for good ({refused / outcomes:.0%}, allowed "
-        f'are {share:.0%} by DBMAIL["BREAKER"]). See the reasons in the failed mails; resuming counts anew.',
+    said = _(
+        "Paused by itself: %(refused)d of %(outcomes)d mails were refused for good (%(share).0f%%, allowed are "
+        '%(allowed).0f%% by DBMAIL["BREAKER"]). See the reasons in the failed mails; resuming counts anew.'
     )
+    values = {"refused": refused, "outcomes": outcomes, "share": 100 * refused / outcomes, "allowed": 100 * share}
+    return Judgement(True, said % values)
 
 
 class BroadcastWatch:

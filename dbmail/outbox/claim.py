@@ -9,10 +9,11 @@ from django.db import connection, transaction
 from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from ..conf import config
 from ..models import MessageRequest, TextOfEmail
-from ..unsubscribe.suppression import stopped
+from ..unsubscribe.suppression import not_sent, stopped
 from .again import after_deadlock
 from .canary import canaries, not_flown
 from .clock import database_now, uptime
@@ -148,7 +149,7 @@ class Claims:
             TextOfEmail.objects.filter(pk__in=ids).update(
                 state=State.SUPPRESSED,
                 sent=timezone.now(),
-                last_reply=f"Not sent: the address is suppressed ({reason}).",
+                last_reply=not_sent(reason),
                 claimed_by="",
                 claimed_until=None,
             )
@@ -274,6 +275,9 @@ def _recover(dead: Q) -> int:
     held = 0
     if config().in_doubt == "hold":
         held = rows.filter(begun=True).update(
-            state=State.IN_DOUBT, sent=timezone.now(), last_reply="Its worker ended while it was being sent.", **free
+            state=State.IN_DOUBT,
+            sent=timezone.now(),
+            last_reply=_("Its worker ended while it was being sent."),
+            **free,
         )
     return held + rows.update(state=State.QUEUED, begun=False, **free)

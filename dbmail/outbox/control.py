@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from ..models import MessageRequest, TextOfEmail
 from ..wake import wake_workers
@@ -99,7 +100,7 @@ def drop_cancelled() -> int:
     waiting = TextOfEmail.objects.filter(messagerequest=OuterRef("pk"), state=TextOfEmail.State.QUEUED)
     requests = list(MessageRequest.objects.filter(Exists(waiting), state=State.CANCELLED).values_list("pk", flat=True))
     return TextOfEmail.objects.filter(messagerequest__in=requests, state=TextOfEmail.State.QUEUED).update(
-        state=TextOfEmail.State.CANCELLED, sent=timezone.now(), last_reply="Its request was cancelled."
+        state=TextOfEmail.State.CANCELLED, sent=timezone.now(), last_reply=_("Its broadcast was cancelled.")
     )
 
 

@@ -8,6 +8,7 @@ from contextlib import nullcontext, suppress
 
 from django.db import DatabaseError, Error, InterfaceError, OperationalError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from ..conf import config
 from ..delivery.connection import configured_backend, relay_name, speaks_smtp
@@ -194,7 +195,7 @@ class Sender:
         rows = self._waiting.shut_out()
         if rows:
             due_at = timezone.now() + config().retry_wait
-            self._claims.put_off((row.pk for row in rows), due_at, "Its domain broke off other mails; not tried.")
+            self._claims.put_off((row.pk for row in rows), due_at, _("Its domain broke off other mails; not tried."))
             self.report.deferred += len(rows)
 
     def _compose(self, row: TextOfEmail) -> Job | None:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from ..conf import config
 from ..exceptions import DbmailError
@@ -34,9 +35,9 @@ def expire_requests(older_than: timedelta | None = None) -> int:
     old = waiting.filter(created_at__lt=before).exclude(processed_by__gte=before)
     over = {"processed": True, "state": state.CANCELLED}
     expired = waiting.filter(not_after__lte=timezone.now()).update(
-        **over, state_reason="Expired: its last moment came before everybody had a mail."
+        **over, state_reason=_("Expired: its last moment came before everybody had a mail.")
     )
-    expired += old.update(**over, state_reason="Expired: it was not processed before it was too old.")
+    expired += old.update(**over, state_reason=_("Expired: it was not processed before it was too old."))
     if expired:
         log.warning("%d requests expired before they were processed", expired)
     return expired
@@ -55,7 +56,7 @@ def _expire_old_mails(older_than: timedelta | None, min_tries: int) -> int:
     old = TextOfEmail.objects.filter(
         state=TextOfEmail.State.QUEUED, created_at__lt=before, sent__isnull=True, tries__gte=min_tries
     ).exclude(messagerequest__processed_by__gte=before)
-    return _expire(old, "Expired: it could not be sent in time.")
+    return _expire(old, _("Expired: it could not be sent in time."))
 
 
 @after_deadlock
@@ -66,7 +67,7 @@ def _expire_late_mails() -> int:
     return sum(
         _expire(
             TextOfEmail.objects.filter(messagerequest=pk, state=TextOfEmail.State.QUEUED),
-            "Expired: the last moment of its broadcast came first.",
+            _("Expired: the last moment of its broadcast came first."),
         )
         for pk in list(late.values_list("pk", flat=True))
     )
@@ -85,7 +86,8 @@ def fill_msgtext(mail: TextOfEmail) -> None:
     from ..rendering.message import MessageRenderer
 
     if mail.messagerequest is None or mail.user is None:
-        raise DbmailError(f"Mail {mail.pk} has no request and recipient any more, so its text cannot be made again.")
+        gone = _("Mail %(number)s has no request and recipient any more, so its text cannot be made again.")
+        raise DbmailError(gone % {"number": mail.pk})
     rendered = MessageRenderer(mail.messagerequest).render(mail.user).to(mail.address, mail.scope or "all")
     mail.msgtext, mail.plaintext = rendered.body, rendered.plaintext
     mail.save(update_fields=["msgtext", "plaintext"])

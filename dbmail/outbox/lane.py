@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from django.utils.translation import gettext as _
+
 from ..delivery.connection import close_smtp, open_smtp
 from ..delivery.message import Mail, RawMail
 from ..delivery.smtp import Dialogue, Replies, Reply, Say, Stage, dialogue, lost
@@ -140,7 +142,8 @@ class Lane:
             return
         except Exception as error:  # whatever is in a row, it must not keep the others from going out
             log.exception("Mail %s cannot be sent", job.row_id)
-            self._done(Outcome(job, Reply(554, f"5.6.0 It cannot be made into a mail: {error}", Stage.DATA)))
+            said = _("It cannot be made into a mail: %(error)s") % {"error": error}
+            self._done(Outcome(job, Reply(554, f"5.6.0 {said}", Stage.DATA)))
             return
         self._begin(dialogue(self.backend.connection, envelope))
         self._advance()
@@ -187,7 +190,7 @@ class Lane:
             self.drop()  # in the middle of a mail: what came so far is not one
             self._done(Late(self.job))
         elif self._sock is None:
-            self._ended(Reply(0, "The relay closed the connection before the end of the mail", Stage.DATA))
+            self._ended(Reply(0, _("The relay closed the connection before the end of the mail"), Stage.DATA))
         else:
             self._advance()
 
@@ -216,7 +219,7 @@ class Lane:
         try:
             data = self._sock.recv(_AT_ONCE)
             if not data:
-                raise ConnectionResetError("it was closed")
+                raise ConnectionResetError(_("it was closed"))
         except WOULD_BLOCK:
             return
         except OSError as error:
@@ -279,7 +282,7 @@ class Lane:
 
     def look_at_clock(self) -> None:
         if self.deadline and time.monotonic() > self.deadline:
-            self._broken(TimeoutError("the relay did not answer in time"))
+            self._broken(TimeoutError(_("the relay did not answer in time")))
 
     def drop(self) -> None:
         if self._sock:

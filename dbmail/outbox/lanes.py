@@ -10,6 +10,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from ..delivery.message import Mail, RawMail
 from ..delivery.smtp import Reply, Stage
 from .lane import WOULD_BLOCK, Event, Job, Lane, LaneEnded, Outcome
@@ -186,4 +188,4 @@ def backend_reply(backend: Any, mail: Mail | RawMail) -> Reply:
         if isinstance(code, int) and 400 <= code < 600:
             return Reply(code, f"{type(error).__name__}: {error}", Stage.END)
         return Reply(451, f"{type(error).__name__}: {error}", Stage.END)
-    return Reply(250, "taken by the mail backend", Stage.END)
+    return Reply(250, _("taken by the mail backend"), Stage.END)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from ..conf import config
 from ..delivery.connection import close_smtp, configured_backend, open_smtp, relay_name, speaks_smtp
 from ..delivery.message import Mail, RawMail
@@ -27,7 +29,8 @@ def send_one(row: TextOfEmail) -> Exception | None:
     error = _send_claimed(claimed) if claimed else None
     row.refresh_from_db()
     if not claimed:
-        return DbmailError(f"Mail {row.pk} does not wait to be sent: it is {row.get_state_display()}.")
+        said = _("Mail %(number)s does not wait to be sent: it is %(state)s.")
+        return DbmailError(said % {"number": row.pk, "state": row.get_state_display()})
     return error
 
 

@@ -11,6 +11,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from ..addresses import Mailbox, format_mailbox, normalise
 from ..conf import check_category, config
@@ -20,7 +21,7 @@ from ..models.email import copy_key, new_message_id
 from ..models.suppression import Suppression
 from ..recipients.sendto import addresses_for
 from ..rendering.message import MessageRenderer, Rendered
-from ..unsubscribe.suppression import suppressed
+from ..unsubscribe.suppression import not_sent, suppressed
 from ..wake import wake_workers
 from .author import author
 from .compose import request_headers
@@ -73,7 +74,8 @@ def process_in_chunks(request: MessageRequest) -> Generator[int, None, None]:
         # The project's own code runs here (resolvers, properties of its objects): its bugs stop one request only.
         log.exception("Request %s: unexpected error", request.pk)
         _fail(request, f"{type(error).__name__}: {error}")
-        raise DbmailError(f"Request {request.pk} failed: {type(error).__name__}: {error}") from error
+        said = _("Broadcast %(number)s failed: %(error)s")
+        raise DbmailError(said % {"number": request.pk, "error": f"{type(error).__name__}: {error}"}) from error
     finally:
         # Also when whoever asked for chunks wants no more of them.
         ended(worker)
@@ -161,7 +163,7 @@ class _Processing:
                 chunk.problems.append(f"{user.pk}: {troubles[user.pk]}")
             elif not boxes:
                 chunk.count("without_address")
-                chunk.problems.append(f"{user.pk}: no address")
+                chunk.problems.append(_("%(number)s: no address") % {"number": user.pk})
             if boxes:
                 self._add(chunk, user, boxes)
             if chunk.size > _CHUNK_TEXT:
@@ -171,7 +173,7 @@ class _Processing:
     def _add(self, chunk: _Chunk, user: Any, boxes: list[Mailbox]) -> None:
         rendered = self.renderer.render(user)
         if not rendered.body.strip():
-            raise RenderFailed(f"The body is empty for user {user.pk}.")
+            raise RenderFailed(_("The body is empty for account %(number)s.") % {"number": user.pk})
         same = copy_key(rendered.subject, rendered.body) if config().merge_families else str(user.pk)[:40]
         for box in boxes:
             key = (normalise(box.address), same)
@@ -225,7 +227,7 @@ class _Processing:
 
     def _existing(self, chunk: _Chunk) -> dict[tuple[str, str], int]:
         rows = TextOfEmail.objects.filter(
-            messagerequest=self.request, address__in={address for address, _ in chunk.mails}
+            messagerequest=self.request, address__in={address for address, _key in chunk.mails}
         )
         return {(address, key): pk for address, key, pk in rows.values_list("address", "copy_key", "pk")}
 
@@ -233,7 +235,7 @@ class _Processing:
         left_out = suppressed((mail[_ADDRESS] for mail in mails), self.scope)
         for mail in mails:
             if mail[_ADDRESS] in left_out:
-                reason = f"Not sent: the address is suppressed ({left_out[mail[_ADDRESS]]})."
+                reason = not_sent(left_out[mail[_ADDRESS]])
                 mail[_STATE : _STATE + 3] = MailState.SUPPRESSED.value, timezone.now(), reason
                 chunk.count("suppressed")
         insert_rows(TextOfEmail, _FIELDS, mails)
@@ -263,4 +265,6 @@ class _Processing:
 
 def _why_nobody(progress: dict[str, Any]) -> str:
     seen = progress.get("recipients", 0)
-    return f"None of the {seen} recipients has an address." if seen else "The stored query finds nobody."
+    if not seen:
+        return _("The stored query finds nobody.")
+    return _("None of the %(number)d recipients has an address.") % {"number": seen}

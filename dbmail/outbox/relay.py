@@ -3,6 +3,8 @@
 import logging
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+
 from ..delivery.smtp import Reply, Stage
 from ..models import RelayTrouble
 
@@ -55,9 +57,10 @@ class RelayWatch:
                 self._over()
             return ""
         if self._run.length >= IN_A_ROW:
-            return f"{self.host} took nothing {self._run.length} times in a row, the last time: {reply}"
+            said = _("%(host)s took nothing %(times)d times in a row, the last time: %(reply)s")
+            return said % {"host": self.host, "times": self._run.length, "reply": reply}
         if self.probing and reply.stage in _BEFORE_ANY_RECIPIENT:
-            return f"{self.host} still takes nothing: {reply}"
+            return _("%(host)s still takes nothing: %(reply)s") % {"host": self.host, "reply": reply}
         return ""
 
     def trouble(self, reason: str) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from django.conf import settings
 from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from ..addresses import normalise, parse_mailbox
 from ..conf import config
@@ -61,19 +63,22 @@ def report_failures(report: SendReport) -> None:
             "failures": failures,
             "more": failures.count - len(failures.examples),
         }
-        _notify(request, f"{failures.count} mails could not be delivered", "dbmail/notice_failures.txt", context)
+        said = ngettext(
+            "%(number)d mail could not be delivered", "%(number)d mails could not be delivered", failures.count
+        )
+        _notify(request, said % {"number": failures.count}, "dbmail/notice_failures.txt", context)
 
 
 def report_paused(report: SendReport) -> None:
     """Tell the creators of the broadcasts that the breaker paused in this pass."""
     for request in MessageRequest.objects.select_related("creator").filter(pk__in=report.paused):
-        subject = "Your message was paused: too many mails are refused"
+        subject = _("Your message was paused: too many mails are refused")
         _notify(request, subject, "dbmail/notice_paused.txt", {"request": request})
 
 
 def report_request_failed(request: MessageRequest) -> None:
     """Tell the creator that a broadcast stopped, and why."""
-    _notify(request, "Your message could not be sent", "dbmail/notice_request.txt", {"request": request})
+    _notify(request, _("Your message could not be sent"), "dbmail/notice_request.txt", {"request": request})
 
 
 def _notify(request: MessageRequest | None, subject: str, template: str, context: dict[str, object]) -> None:

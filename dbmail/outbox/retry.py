@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
 from ..conf import Config
 from ..delivery.smtp import Reply, Stage
 
@@ -45,17 +48,18 @@ def decide(reply: Reply, tries: int, config: Config, jitter: float = 1.0) -> Ret
     if reply.stage in (Stage.CONNECT, Stage.LOGIN):
         return RetryDecision(Verdict.STOP, str(reply))
     if reply.lost and reply.stage is Stage.END and config.in_doubt == "hold":
-        return RetryDecision(Verdict.IN_DOUBT, f"{reply}; the relay may have taken it.")
+        return RetryDecision(Verdict.IN_DOUBT, _("%(reply)s; the relay may have taken it.") % {"reply": reply})
     if reply.stage is Stage.MAIL and (reply.lost or reply.code == 421):
         return RetryDecision(Verdict.REPEAT, str(reply))
     if reply.code >= 500 and reply.code != 552 and _sender_is_refused(reply):
-        return RetryDecision(Verdict.STOP, f"The relay refuses our envelope sender: {reply}")
+        return RetryDecision(Verdict.STOP, _("The relay refuses our envelope sender: %(reply)s") % {"reply": reply})
     if reply.code >= 500:
         return RetryDecision(Verdict.FAIL, str(reply), suppress=bool(_NO_SUCH_ADDRESS.fullmatch(reply.enhanced)))
     if reply.stage is Stage.MAIL and reply.enhanced != "4.3.4":  # too big is the mail's own fault
         return RetryDecision(Verdict.POSTPONE, str(reply), wait=config.retry_wait * jitter)
     if tries + 1 >= config.retries:
-        return RetryDecision(Verdict.FAIL, f"{reply}; {tries + 1} tries have failed.")
+        said = ngettext("%(reply)s; %(tries)d try has failed.", "%(reply)s; %(tries)d tries have failed.", tries + 1)
+        return RetryDecision(Verdict.FAIL, said % {"reply": reply, "tries": tries + 1})
     return RetryDecision(Verdict.RETRY, str(reply), wait=config.retry_wait * 2**tries * jitter)
 
 

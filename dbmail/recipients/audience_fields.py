@@ -10,6 +10,7 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 from django.db.models import Field, Model
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 
 from ..conf import config
 from ..exceptions import SettingError
@@ -76,11 +77,13 @@ def _named(model: type[Model], path: str) -> AudienceField:
         try:
             found = model._meta.get_field(name)
         except FieldDoesNotExist as error:
-            raise SettingError(f'DBMAIL["AUDIENCE_FIELDS"]: {path!r} names no column: {error}') from None
+            said = _('DBMAIL["AUDIENCE_FIELDS"]: %(path)r names no column: %(error)s')
+            raise SettingError(said % {"path": path, "error": error}) from None
         column, model = found, getattr(found, "related_model", None) or model
     kind = _kind(column)
     if not kind or is_hidden(column.name):
-        raise SettingError(f'DBMAIL["AUDIENCE_FIELDS"]: nobody can choose an audience by {path!r}.')
+        said = _('DBMAIL["AUDIENCE_FIELDS"]: nobody can choose an audience by %(path)r.')
+        raise SettingError(said % {"path": path})
     owner = "" if "__" not in path else capfirst(str(column.model._meta.verbose_name))
     return AudienceField(path, _label(owner, column), kind, column)
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from ..conf import config, load
 from ..exceptions import SettingError
 
@@ -16,7 +18,7 @@ def contacts_of(users: Sequence[Any]) -> tuple[Contacts, dict[Any, str]]:
     bad record loses one user. Raises SettingError where DBMAIL["CONTACTS"] is not set.
     """
     if not config().contacts:
-        raise SettingError('Set DBMAIL["CONTACTS"] to the function that finds guardian and emergency contacts.')
+        raise SettingError(_('Set DBMAIL["CONTACTS"] to the function that finds guardian and emergency contacts.'))
     resolver = load("CONTACTS", config().contacts)
     try:
         return dict(resolver(users)), {}
@@ -31,5 +33,6 @@ def _one_by_one(resolver: Any, users: Sequence[Any]) -> tuple[Contacts, dict[Any
         try:
             found.update(resolver([user]))
         except Exception as error:  # as above; the reason is kept for the report
-            failed[user.pk] = f"The contact resolver failed: {type(error).__name__}: {error}"
+            said = _("The contact resolver failed: %(error)s")
+            failed[user.pk] = said % {"error": f"{type(error).__name__}: {error}"}
     return found, failed

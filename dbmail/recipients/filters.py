@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.exceptions import EmptyResultSet, FieldDoesNotExist, FieldError, FullResultSet, ValidationError
 from django.db.models import Model, Q, QuerySet
+from django.utils.translation import gettext as _
 
 from ..exceptions import UnresolvableQuery, UnstorableQuery
 from ..models.filters import PersistentQueryFilter
@@ -18,7 +19,7 @@ def create_from_q(model: type[Model], q: Q, description: str = "") -> Persistent
         _compile(model, query_json.load(text))
     except UnresolvableQuery as error:
         raise UnstorableQuery(str(error)) from error
-    row, _ = PersistentQueryFilter.objects.get_or_create(
+    row, _created = PersistentQueryFilter.objects.get_or_create(
         item_model=model._meta.label,
         sha1_hash=_sha1(text),
         defaults={"q_filter": text, "useful_name": description},
@@ -43,7 +44,8 @@ def get_q(row: PersistentQueryFilter, restrict_to_active: bool = True) -> Q:
 
 def matching(row: PersistentQueryFilter, model: type[Model]) -> "QuerySet[Any]":
     if row.item_model != model._meta.label:
-        raise UnresolvableQuery(f"Filter {row.pk} finds {row.item_model} objects, not {model._meta.label}.")
+        said = _("Audience %(number)s finds %(found)s objects, not %(wanted)s.")
+        raise UnresolvableQuery(said % {"number": row.pk, "found": row.item_model, "wanted": model._meta.label})
     return _compile(model, get_q(row, restrict_to_active=_has_activity(model)))
 
 
@@ -56,7 +58,8 @@ def _compile(model: type[Model], q: Q) -> "QuerySet[Any]":
     except (EmptyResultSet, FullResultSet):
         return found
     except (FieldError, ValueError, TypeError, ValidationError) as error:
-        raise UnresolvableQuery(f"The query does not fit {model._meta.label}: {error}") from error
+        said = _("The query does not fit %(model)s: %(error)s")
+        raise UnresolvableQuery(said % {"model": model._meta.label, "error": error}) from error
     return found
 
 

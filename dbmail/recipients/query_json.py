@@ -18,6 +18,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_duration
 from django.utils.duration import duration_iso_string
 from django.utils.functional import Promise
+from django.utils.translation import gettext as _
 
 from ..exceptions import UnresolvableQuery, UnstorableQuery
 
@@ -45,7 +46,7 @@ def load(text: str) -> Q:
     try:
         return _load_q(json.loads(text))
     except (ValueError, TypeError, KeyError, LookupError, ArithmeticError) as error:
-        raise UnresolvableQuery(f"The stored query cannot be read: {error}") from error
+        raise UnresolvableQuery(_("The stored query cannot be read: %(error)s") % {"error": error}) from error
 
 
 def _dump_q(q: Q) -> dict[str, Any]:
@@ -56,7 +57,8 @@ def _dump_q(q: Q) -> dict[str, Any]:
         elif isinstance(child, tuple) and len(child) == 2 and isinstance(child[0], str):
             children.append([child[0], _dump_value(child[0], child[1])])
         else:
-            raise UnstorableQuery(f"A {type(child).__name__} cannot be stored in a query; use look-ups and values.")
+            said = _("A %(type)s cannot be stored in a query; use look-ups and values.")
+            raise UnstorableQuery(said % {"type": type(child).__name__})
     return {"connector": q.connector, "negated": q.negated, "children": children}
 
 
@@ -66,12 +68,14 @@ def _dump_value(lookup: str, value: Any) -> Any:
     if isinstance(value, Promise):
         value = str(value)
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        raise UnstorableQuery(f"{lookup}={value!r} cannot be stored: JSON has no such number.")
+        said = _("%(lookup)s=%(value)r cannot be stored: JSON has no such number.")
+        raise UnstorableQuery(said % {"lookup": lookup, "value": value})
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, Model):
         if value.pk is None:
-            raise UnstorableQuery(f"{lookup}={value!r} cannot be stored: save that object first.")
+            said = _("%(lookup)s=%(value)r cannot be stored: save that object first.")
+            raise UnstorableQuery(said % {"lookup": lookup, "value": value})
         return _dump_value(lookup, value.pk)
     if isinstance(value, QuerySet):
         # One column only: a row of several could not stand in a look-up either.
@@ -83,7 +87,8 @@ def _dump_value(lookup: str, value: Any) -> Any:
         return [_dump_value(lookup, item) for item in value]
     if isinstance(value, datetime):
         if settings.USE_TZ and timezone.is_naive(value):
-            raise UnstorableQuery(f"{lookup}={value!r} cannot be stored: give the datetime a time zone.")
+            said = _("%(lookup)s=%(value)r cannot be stored: give the datetime a time zone.")
+            raise UnstorableQuery(said % {"lookup": lookup, "value": value})
         return {"type": "datetime", "value": value.isoformat()}
     if isinstance(value, date | time):
         return {"type": "date" if isinstance(value, date) else "time", "value": value.isoformat()}
@@ -91,14 +96,13 @@ def _dump_value(lookup: str, value: Any) -> Any:
         return {"type": "timedelta", "value": duration_iso_string(value)}
     if isinstance(value, Decimal | UUID):
         return {"type": type(value).__name__.lower(), "value": str(value)}
-    raise UnstorableQuery(
-        f"{lookup} holds a {type(value).__name__}, which cannot be stored; give the value itself, not an expression."
-    )
+    said = _("%(lookup)s holds a %(type)s, which cannot be stored; give the value itself, not an expression.")
+    raise UnstorableQuery(said % {"lookup": lookup, "type": type(value).__name__})
 
 
 def _load_q(stored: dict[str, Any]) -> Q:
     if stored["connector"] not in (Q.AND, Q.OR, Q.XOR) or not isinstance(stored["negated"], bool):
-        raise ValueError(f"{stored['connector']!r} is not a connector")
+        raise ValueError(_("%(value)r is not a connector") % {"value": stored["connector"]})
     children: list[Any] = []
     for child in stored["children"]:
         if isinstance(child, dict):
@@ -106,7 +110,7 @@ def _load_q(stored: dict[str, Any]) -> Q:
         else:
             lookup, value = child
             if not isinstance(lookup, str):
-                raise TypeError(f"{lookup!r} is not a look-up")
+                raise TypeError(_("%(value)r is not a look-up") % {"value": lookup})
             children.append((lookup, _load_value(value)))
     # Set by hand: Q(*children) takes no negation of a query without children.
     restored = Q()

@@ -3,6 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 from ..addresses import Mailbox, check_address, normalise, one_line
 from ..exceptions import AddressError, UnknownSendTo
 from .contacts import contacts_of
@@ -16,6 +19,11 @@ _KINDS: dict[str, tuple[str, ...]] = {
     "send_to_self_and_emergency": ("self", "emergency"),
     "send_to_guardian_and_emergency": ("guardian", "emergency"),
     "send_to_self_and_guardian_and_emergency": ("self", "guardian", "emergency"),
+}
+_UNUSABLE = {
+    "self": gettext_noop("The person's address cannot be used: %(error)s"),
+    "guardian": gettext_noop("The guardian's address cannot be used: %(error)s"),
+    "emergency": gettext_noop("The emergency contact's address cannot be used: %(error)s"),
 }
 
 
@@ -35,7 +43,7 @@ def addresses_for(users: Sequence[Any], sendto_name: str) -> tuple[dict[Any, lis
             try:
                 box = _mailbox(user, kind, contacts.get(user.pk) or {})
             except (AddressError, TypeError, ValueError, AttributeError) as error:
-                failed[user.pk] = f"The {kind} address cannot be used: {error}"
+                failed[user.pk] = _(_UNUSABLE[kind]) % {"error": error}
             else:
                 if box:
                     boxes.setdefault(normalise(box.address), box)
@@ -49,7 +57,8 @@ def kinds_of(name: str) -> tuple[str, ...]:
         return _KINDS[name]
     except KeyError:
         known = ", ".join(filter(None, _KINDS))
-        raise UnknownSendTo(f"{name!r} is not a send-to function. Known: {known}.") from None
+        said = _("%(name)r is not a send-to function. Known: %(known)s.")
+        raise UnknownSendTo(said % {"name": name, "known": known}) from None
 
 
 def _mailbox(user: Any, kind: str, contacts: dict[str, tuple[str, str]]) -> Mailbox | None:
@@ -68,7 +77,7 @@ def send_to_function(name: str) -> Callable[[Any], list[tuple[str, str]]]:
     kinds = kinds_of(name)
 
     def send_to(user: Any) -> list[tuple[str, str]]:
-        found, _ = addresses_for([user], name)
+        found, _failed = addresses_for([user], name)
         return [(box.address, box.name) for box in found[user.pk]]
 
     send_to.__name__ = name or "send_to_self"

@@ -174,7 +174,7 @@ class Shown(Screen):
 
     def __iter__(self) -> Iterator[Any]:
         if isinstance(self._object, File):
-            raise TypeError("The content of a file is not shown in mail.")
+            raise TypeError(_("The content of a file is not shown in mail."))
         return _few(iter(self._object))
 
     def __reversed__(self) -> Iterator[Any]:

@@ -7,6 +7,7 @@ from django.template.exceptions import TemplateDoesNotExist
 from django.template.loader import get_template
 from django.utils.html import escape
 from django.utils.safestring import mark_safe
+from django.utils.translation import gettext as _
 
 from ..conf import layouts
 from ..exceptions import LayoutError
@@ -49,16 +50,21 @@ class Layout:
     def __init__(self, name: str) -> None:
         known = layouts()
         if name not in known:
-            choices = f"Known: {', '.join(known)}." if known else "It has none."
-            raise LayoutError(f'DBMAIL["LAYOUTS"] has no layout {name!r}. {choices}')
+            said = _('DBMAIL["LAYOUTS"] has no layout %(name)r. Known: %(known)s.')
+            if not known:
+                said = _('DBMAIL["LAYOUTS"] has no layout %(name)r. It has none.')
+            raise LayoutError(said % {"name": name, "known": ", ".join(known)})
         self._name = name
         path = known[name][1]
         try:
             self._template = get_template(path)
         except TemplateDoesNotExist as error:
-            raise LayoutError(f"The layout {name!r}: there is no template {error}.") from error
+            said = _("The layout %(name)r: there is no template %(template)s.")
+            raise LayoutError(said % {"name": name, "template": error}) from error
         except Exception as error:  # libraries' tags may raise anything while they are compiled
-            raise LayoutError(f"The layout {name!r} ({path}): {type(error).__name__}: {error}") from error
+            said = _("The layout %(name)r (%(path)s): %(error)s")
+            values = {"name": name, "path": path, "error": f"{type(error).__name__}: {error}"}
+            raise LayoutError(said % values) from error
         self._outline = self._render(_SUBJECT)
         self._last: tuple[str, Frame] | None = None
 
@@ -81,12 +87,15 @@ class Layout:
         try:
             html = self._template.render(context)
         except Exception as error:  # the project's own tags and templates may raise anything
-            raise LayoutError(f"The layout {self._name!r} failed: {type(error).__name__}: {error}") from error
+            said = _("The layout %(name)r failed: %(error)s")
+            raise LayoutError(said % {"name": self._name, "error": f"{type(error).__name__}: {error}"}) from error
         before, *after = html.split(_BODY)
         if len(after) != 1:
-            raise LayoutError(f"The layout {self._name!r} must show {{{{ body }}}} once, not {len(after)} times.")
+            said = _("The layout %(name)r must show {{ body }} once, not %(times)d times.")
+            raise LayoutError(said % {"name": self._name, "times": len(after)})
         if not is_html(before):
-            raise LayoutError(f"The layout {self._name!r} must be a whole document, with an <html> tag.")
+            said = _("The layout %(name)r must be a whole document, with an <html> tag.")
+            raise LayoutError(said % {"name": self._name})
         return before, after[0]
 
 
@@ -96,10 +105,11 @@ def layout_of(name: str, source: str) -> Layout | None:
         return None
     layout = Layout(name)
     if is_html(source):
-        raise LayoutError(
-            f"The body is a whole document, with an <html> tag of its own, and cannot be set in the layout {name!r}. "
+        said = _(
+            "The body is a whole document, with an <html> tag of its own, and cannot be set in the layout %(name)r. "
             "Take the layout away, or leave only what stands in <body>."
         )
+        raise LayoutError(said % {"name": name})
     return layout
 
 

@@ -11,15 +11,13 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from ..addresses import normalise
-from ..models.suppression import Suppression
+from ..models.suppression import LIFTED, Suppression
 
 log = logging.getLogger(__name__)
 
 _CHUNK = 500
 #: Times that a chunk is tried again after another process entered one of its addresses in between.
 _TRIES = 5
-#: How the line begins that says who lifted an entry, and why; it outlasts the next entry for the address.
-LIFTED = "Lifted "
 _FIELDS = ("reason", "source", "created_at", "expires_at", "created_by")
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from django.utils.translation import gettext_noop
+
 from ..conf import config
 from ..models.email import TextOfEmail
 from ..models.events import MailEvent
@@ -57,7 +59,7 @@ def preferences(address: str, scope: str = Suppression.ALL) -> Preferences:
     return Preferences(address, scope, everything, reasons.get(scope, ""), choices)
 
 
-def stop(address: str, scope: str, source: str = "unsubscribe page") -> None:
+def stop(address: str, scope: str, source: str = gettext_noop("unsubscribe page")) -> None:
     """Enter what a person asked for, and note it on the last broadcast mail of that scope that they got.
 
     The token names no mail: the last one is what people leave by, as near as can be told.

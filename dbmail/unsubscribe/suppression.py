@@ -8,12 +8,13 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from ..addresses import normalise
 from ..conf import config, load
 from ..models.email import TextOfEmail
-from ..models.suppression import Suppression
-from .entries import LIFTED, Entry, suppress_many
+from ..models.suppression import LIFTED, Suppression
+from .entries import Entry, suppress_many
 
 log = logging.getLogger(__name__)
 Reason = Suppression.Reason
@@ -31,6 +32,12 @@ def suppressed(addresses: Iterable[str], scope: str = Suppression.ALL) -> dict[s
     """Those of `addresses` (normalised) that get no mail of this scope, with the reason. One query."""
     rows = in_force().filter(address__in=set(addresses), scope__in={Suppression.ALL, scope})
     return dict(rows.values_list("address", "reason"))
+
+
+def not_sent(reason: str) -> str:
+    """What a mail that was stopped for this reason says of it."""
+    words = Reason(reason).label if reason in Reason.values else reason
+    return _("Not sent: the address is suppressed (%(why)s).") % {"why": words}
 
 
 def stopped(mails: Sequence[TextOfEmail]) -> dict[int, str]:

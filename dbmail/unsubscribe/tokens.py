@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 from django.urls import NoReverseMatch, get_script_prefix, get_urlconf, reverse
+from django.utils.translation import gettext as _
 
 from ..addresses import normalise, parse_mailbox
 from ..conf import config, site_url
@@ -35,7 +36,7 @@ def make(address: str, scope: str = "all") -> str:
 
 def read(token: str) -> Subscription:
     """What `token` was made for. Raises InvalidToken for anything that `make` did not return."""
-    encoded, _, given = token.partition(".")
+    encoded, _dot, given = token.partition(".")
     try:
         value = urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
         address, scope = value.split("\n")
@@ -43,7 +44,7 @@ def read(token: str) -> Subscription:
         value = address = scope = ""
     # Compared whole: base64 has several spellings of the same bytes.
     if not is_signed(_PURPOSE, value, given, _MAC_LENGTH) or make(address, scope).partition(".")[0] != encoded:
-        raise InvalidToken("This unsubscribe link is not one of ours, or it was cut short.")
+        raise InvalidToken(_("This unsubscribe link is not one of ours, or it was cut short."))
     return Subscription(address, scope)
 
 
@@ -73,7 +74,7 @@ def path(token: str) -> str:
 def _around(urlconf: str, prefix: str) -> tuple[str, str]:
     """What stands before and after a token in its path; a token holds nothing that has to be quoted there."""
     try:
-        before, _, after = reverse("dbmail:unsubscribe", urlconf=urlconf, args=["TOKEN"]).partition("TOKEN")
+        before, _token, after = reverse("dbmail:unsubscribe", urlconf=urlconf, args=["TOKEN"]).partition("TOKEN")
     except NoReverseMatch as error:
-        raise SettingError('Add path("", include("dbmail.urls")) to the project\'s URLs.') from error
+        raise SettingError(_('Add path("", include("dbmail.urls")) to the project\'s URLs.')) from error
     return before, after

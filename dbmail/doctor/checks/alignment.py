@@ -1,10 +1,11 @@
 """Alignment: whether DMARC takes SPF and DKIM of our mail for those of the author's domain (RFC 7489, 3.1)."""
 
 from ...domains import dmarc
+from ...domains.sentence import Sentence as _
 from ..facts import DomainFacts
 from ..finding import Finding, Level
 
-NAME = "alignment"
+NAME = _("alignment")
 
 
 def check(domain: DomainFacts, return_domain: DomainFacts | None) -> list[Finding]:
@@ -12,19 +13,27 @@ def check(domain: DomainFacts, return_domain: DomainFacts | None) -> list[Findin
     tags = dmarc.tags(domain.dmarc.texts.values[0]) if domain.dmarc.texts.values else {}
     by_spf = return_domain is not None and aligned(domain, return_domain.domain, strict=tags.get("aspf") == "s")
     by_dkim = any(key.texts.values for key in domain.dkim)  # they are looked up below the author's own domain
-    bounce = return_domain.domain if return_domain else "not known"
+    bounce = return_domain.domain if return_domain else _("not known")
     if by_spf and by_dkim:
-        return [Finding(Level.OK, NAME, about, f"Return path ({bounce}) and DKIM are aligned with From.")]
+        return [
+            Finding(
+                Level.OK, NAME, about, _("Return path (%(bounce)s) and DKIM are aligned with From.", bounce=bounce)
+            )
+        ]
     if by_dkim:
-        title = f"DKIM is aligned with From; the return path ({bounce}) is not, so one fault breaks DMARC."
-        advice = f"Take bounces at a domain at or below {about}, where the relay lets you."
+        title = _(
+            "DKIM is aligned with From; the return path (%(bounce)s) is not, so one fault breaks DMARC.", bounce=bounce
+        )
+        advice = _("Take bounces at a domain at or below %(domain)s, where the relay lets you.", domain=about)
         return [Finding(Level.WARNING, NAME, about, title, advice)]
     if by_spf:
-        title = f"The return path ({bounce}) is aligned with From; no DKIM key of this domain is known."
-        advice = "Sign with DKIM too: forwarding breaks SPF, and Gmail and Yahoo ask bulk senders for both."
+        title = _(
+            "The return path (%(bounce)s) is aligned with From; no DKIM key of this domain is known.", bounce=bounce
+        )
+        advice = _("Sign with DKIM too: forwarding breaks SPF, and Gmail and Yahoo ask bulk senders for both.")
         return [Finding(Level.WARNING, NAME, about, title, advice)]
-    title = f"Neither the return path ({bounce}) nor a DKIM key is aligned with From: DMARC fails."
-    advice = f"Sign with a key of {about}, and take bounces at a domain at or below it."
+    title = _("Neither the return path (%(bounce)s) nor a DKIM key is aligned with From: DMARC fails.", bounce=bounce)
+    advice = _("Sign with a key of %(domain)s, and take bounces at a domain at or below it.", domain=about)
     return [Finding(Level.FAILURE, NAME, about, title, advice)]
 
 

@@ -5,6 +5,7 @@ import binascii
 
 from ...domains import dmarc
 from ...domains.presentation import quoted
+from ...domains.sentence import Sentence as _
 from ..facts import DkimKey, DomainFacts
 from ..finding import Finding, Level
 
@@ -13,8 +14,8 @@ NAME = "dkim"
 
 def check(domain: DomainFacts) -> list[Finding]:
     if not domain.dkim:
-        title = "No selector is known, so that DKIM could not be looked at."
-        advice = (
+        title = _("No selector is known, so that DKIM could not be looked at.")
+        advice = _(
             'Name the selectors of your relay: DBMAIL["DKIM_SELECTORS"], or --selector. Or sign here: DBMAIL["DKIM"].'
         )
         return [Finding(Level.WARNING, NAME, domain.domain, title, advice)]
@@ -36,39 +37,48 @@ def _key(domain: str, key: DkimKey) -> Finding:
     record = f"{name}. IN TXT {quoted(f'v=DKIM1; k=rsa; p={key.own}')}" if key.own else ""
 
     def finding(level: Level, title: str, advice: str = "") -> Finding:
-        return Finding(
-            level, NAME, domain, f"{key.selector}: {title}", advice, record if level is Level.FAILURE else ""
-        )
+        said = _("%(selector)s: %(said)s", selector=key.selector, said=title)
+        return Finding(level, NAME, domain, said, advice, record if level is Level.FAILURE else "")
 
     if key.texts.error:
-        return finding(Level.WARNING, key.texts.error, "Run the doctor again.")
+        return finding(Level.WARNING, key.texts.error, _("Run the doctor again."))
     if not key.texts.values:
-        return finding(Level.FAILURE, f"there is no key at {name}.", "Publish the key that your relay shows.")
+        return finding(
+            Level.FAILURE, _("there is no key at %(name)s.", name=name), _("Publish the key that your relay shows.")
+        )
     if len(key.texts.values) > 1:
-        return finding(Level.FAILURE, "there are several keys; which one counts is undefined.", "Leave one of them.")
+        return finding(
+            Level.FAILURE, _("there are several keys; which one counts is undefined."), _("Leave one of them.")
+        )
     tags = dmarc.tags(key.texts.values[0])
     public = "".join(tags.get("p", "").split())
     if tags.get("v", "DKIM1") != "DKIM1" or "p" not in tags:
-        return finding(Level.FAILURE, "the record is no DKIM key.", "Publish v=DKIM1; k=rsa; p=...")
+        return finding(Level.FAILURE, _("the record is no DKIM key."), _("Publish v=DKIM1; k=rsa; p=..."))
     if not public:
         return finding(
-            Level.FAILURE, "the key is revoked (p is empty).", "Publish a key, or sign with another selector."
+            Level.FAILURE, _("the key is revoked (p is empty)."), _("Publish a key, or sign with another selector.")
         )
     if key.own and public != key.own:
-        advice = "Publish the public key of the private one that is signed with."
-        return finding(Level.FAILURE, "the key in DNS is not the one that we sign with.", advice)
+        advice = _("Publish the public key of the private one that is signed with.")
+        return finding(Level.FAILURE, _("the key in DNS is not the one that we sign with."), advice)
     if tags.get("k", "rsa") == "ed25519":
-        return finding(Level.OK, "an Ed25519 key; not every receiver reads those, so have an RSA key beside it.")
+        return finding(Level.OK, _("an Ed25519 key; not every receiver reads those, so have an RSA key beside it."))
     bits = rsa_bits(public)
     if bits is None:
-        return finding(Level.FAILURE, "the key cannot be read.", "Publish it anew; lines or quotes may have crept in.")
+        return finding(
+            Level.FAILURE, _("the key cannot be read."), _("Publish it anew; lines or quotes may have crept in.")
+        )
     if bits < 1024:
-        return finding(Level.FAILURE, f"the key has {bits} bits: receivers ignore it.", "Make one of 2048.")
+        return finding(
+            Level.FAILURE, _("the key has %(bits)d bits: receivers ignore it.", bits=bits), _("Make one of 2048.")
+        )
     if bits < 2048:
-        return finding(Level.WARNING, f"the key has {bits} bits.", "Make one of 2048 bits.")
+        return finding(Level.WARNING, _("the key has %(bits)d bits.", bits=bits), _("Make one of 2048 bits."))
     if "y" in tags.get("t", "").split(":"):
-        return finding(Level.WARNING, "the key is marked as a test (t=y).", "Remove t=y: receivers may ignore it.")
-    return finding(Level.OK, f"a key of {bits} bits.")
+        return finding(
+            Level.WARNING, _("the key is marked as a test (t=y)."), _("Remove t=y: receivers may ignore it.")
+        )
+    return finding(Level.OK, _("a key of %(bits)d bits.", bits=bits))
 
 
 def rsa_bits(public: str) -> int | None:

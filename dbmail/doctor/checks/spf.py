@@ -5,6 +5,7 @@ from dataclasses import replace
 from ...domains import spf
 from ...domains.errors import BadSpf
 from ...domains.presentation import quoted
+from ...domains.sentence import Sentence as _
 from ..facts import DomainFacts, Setup
 from ..finding import Finding, Level
 from ..probe import provider
@@ -23,58 +24,61 @@ def check(domain: DomainFacts, setup: Setup, *, counts: bool = True) -> list[Fin
 def _findings(domain: DomainFacts, setup: Setup) -> list[Finding]:
     about, records = domain.domain, domain.spf.records
     if records.error:
-        return [Finding(Level.WARNING, NAME, about, f"SPF: {records.error}", "Run the doctor again.")]
+        return [
+            Finding(Level.WARNING, NAME, about, _("SPF: %(error)s", error=records.error), _("Run the doctor again."))
+        ]
     wanted = _wanted(setup)
     if not records.values:
-        return [
-            Finding(
-                Level.FAILURE,
-                NAME,
-                about,
-                "There is no SPF record.",
-                "Publish one.",
-                _record(about, wanted or "v=spf1 mx ~all"),
-            )
-        ]
+        record = _record(about, wanted or "v=spf1 mx ~all")
+        return [Finding(Level.FAILURE, NAME, about, _("There is no SPF record."), _("Publish one."), record)]
     if len(records.values) > 1:
-        title = f"There are {len(records.values)} SPF records, so every check fails (RFC 7208, 4.5)."
-        return [
-            Finding(Level.FAILURE, NAME, about, title, "Publish one instead.", _merged(about, records.values, wanted))
-        ]
+        count = len(records.values)
+        title = _("There are %(count)d SPF records, so every check fails (RFC 7208, 4.5).", count=count)
+        record = _merged(about, records.values, wanted)
+        return [Finding(Level.FAILURE, NAME, about, title, _("Publish one instead."), record)]
     if domain.spf.problem:
-        return [Finding(Level.FAILURE, NAME, about, domain.spf.problem, "Correct the record: receivers ignore it.")]
+        advice = _("Correct the record: receivers ignore it.")
+        return [Finding(Level.FAILURE, NAME, about, domain.spf.problem, advice)]
     text = records.values[0]
     findings = [*_end(about, text), *_cost(domain), *_ours(domain, setup, text, wanted)]
-    return findings or [Finding(Level.OK, NAME, about, f"SPF is valid: {text}")]
+    return findings or [Finding(Level.OK, NAME, about, _("SPF is valid: %(record)s", record=text))]
 
 
 def _end(about: str, text: str) -> list[Finding]:
     terms = spf.parse(text)
     ends = [term for term in terms if term.name == "all" and term.qualifier != "="]
+    end = _("End it in ~all.")
     if ends and ends[0].qualifier == "+":
+        title = _("+all lets anybody send in this name.")
         record = _record(about, text.replace(ends[0].text, "~all"))
-        return [Finding(Level.FAILURE, NAME, about, "+all lets anybody send in this name.", "End it in ~all.", record)]
+        return [Finding(Level.FAILURE, NAME, about, title, end, record)]
     if ends and ends[0].qualifier == "?":
+        title = _("?all says nothing about strangers.")
         record = _record(about, text.replace(ends[0].text, "~all"))
-        return [Finding(Level.WARNING, NAME, about, "?all says nothing about strangers.", "End it in ~all.", record)]
+        return [Finding(Level.WARNING, NAME, about, title, end, record)]
     if not ends and not any(term.name == "redirect" for term in terms):
-        title = "SPF has no end, so strangers are neither let through nor refused."
-        return [Finding(Level.WARNING, NAME, about, title, "End it in ~all.", _record(about, f"{text} ~all"))]
+        title = _("SPF has no end, so strangers are neither let through nor refused.")
+        return [Finding(Level.WARNING, NAME, about, title, end, _record(about, f"{text} ~all"))]
     if any(term.name == "ptr" for term in terms):
-        return [Finding(Level.WARNING, NAME, about, "SPF uses ptr, which RFC 7208, 5.5 forbids.", "Name addresses.")]
+        title = _("SPF uses ptr, which RFC 7208, 5.5 forbids.")
+        return [Finding(Level.WARNING, NAME, about, title, _("Name addresses."))]
     return []
 
 
 def _cost(domain: DomainFacts) -> list[Finding]:
     total = sum(cost for _, cost in domain.spf.lookups)
-    details = ", ".join(f"{term} {cost}" for term, cost in domain.spf.lookups)
+    values = {
+        "total": total,
+        "most": spf.MAX_LOOKUPS,
+        "details": ", ".join(f"{term} {cost}" for term, cost in domain.spf.lookups),
+    }
     if total > spf.MAX_LOOKUPS:
-        title = f"SPF costs {total} look-ups, and receivers give up after {spf.MAX_LOOKUPS} ({details})."
-        advice = "Remove includes that are not used, or write addresses instead."
+        title = _("SPF costs %(total)d look-ups, and receivers give up after %(most)d (%(details)s).", **values)
+        advice = _("Remove includes that are not used, or write addresses instead.")
         return [Finding(Level.FAILURE, NAME, domain.domain, title, advice)]
     if total == spf.MAX_LOOKUPS:
-        title = f"SPF costs {total} look-ups, the most that there may be ({details})."
-        return [Finding(Level.WARNING, NAME, domain.domain, title, "Make room before a provider adds one.")]
+        title = _("SPF costs %(total)d look-ups, the most that there may be (%(details)s).", **values)
+        return [Finding(Level.WARNING, NAME, domain.domain, title, _("Make room before a provider adds one."))]
     return []
 
 
@@ -84,23 +88,26 @@ def _ours(domain: DomainFacts, setup: Setup, text: str, wanted: str) -> list[Fin
     findings = []
     for address, result in domain.spf.results.items():
         if result == "temperror":
-            title = f"SPF for {address} could not be told: DNS did not answer."
-            findings.append(Finding(Level.WARNING, NAME, about, title, "Run the doctor again."))
+            title = _("SPF for %(address)s could not be told: DNS did not answer.", address=address)
+            findings.append(Finding(Level.WARNING, NAME, about, title, _("Run the doctor again.")))
         elif result != "pass":
-            title = f"SPF says {result} to mail from {address}, where ours comes from."
+            title = _(
+                "SPF says %(result)s to mail from %(address)s, where ours comes from.", result=result, address=address
+            )
             record = _merged(about, (text,), wanted)
-            findings.append(Finding(Level.FAILURE, NAME, about, title, "Add the address.", record))
+            findings.append(Finding(Level.FAILURE, NAME, about, title, _("Add the address."), record))
     include = provider(setup.relay.host) if setup.relay else ""
     if include and not domain.spf.results:
         if any(term.lower().endswith(include) for term, _ in domain.spf.lookups):
-            return [Finding(Level.OK, NAME, about, f"SPF is valid and includes {include}: {text}")]
-        title = f"SPF does not include {include}, which our relay's mail comes from."
+            title = _("SPF is valid and includes %(include)s: %(record)s", include=include, record=text)
+            return [Finding(Level.OK, NAME, about, title)]
+        title = _("SPF does not include %(include)s, which our relay's mail comes from.", include=include)
         # SendGrid and others send with a return path of their own below the domain, which has their SPF.
-        advice = "Add it, unless the relay has a return path of its own (see scripts/sendgrid_authentication.py)."
+        advice = _("Add it, unless the relay has a return path of its own (see scripts/sendgrid_authentication.py).")
         return [Finding(Level.WARNING, NAME, about, title, advice, _merged(about, (text,), wanted))]
     if not domain.spf.results and not findings:
-        title = f"SPF is valid; whether it covers our relay is not known: {text}"
-        advice = 'Name the addresses that mail leaves from: DBMAIL["SENDS_FROM"], or --sends-from.'
+        title = _("SPF is valid; whether it covers our relay is not known: %(record)s", record=text)
+        advice = _('Name the addresses that mail leaves from: DBMAIL["SENDS_FROM"], or --sends-from.')
         return [Finding(Level.WARNING, NAME, about, title, advice)]
     return findings
 

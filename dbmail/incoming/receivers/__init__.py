@@ -1,6 +1,7 @@
 """Handlers of incoming mail, found by the name that a row gives."""
 
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
 
 from ...conf import config
 from ...exceptions import SettingError
@@ -31,7 +32,8 @@ def handler_class(name: str) -> type[BaseHandler]:
         return _BUILT_IN[name]
     if "." in name:
         return _imported(name)
-    raise SettingError(f"There is no handler {name!r}. Known: {', '.join(handler_names())}, or a dotted path.")
+    said = _("There is no handler %(name)r. Known: %(known)s, or a dotted path.")
+    raise SettingError(said % {"name": name, "known": ", ".join(handler_names())})
 
 
 def handler_names() -> list[str]:
@@ -43,9 +45,11 @@ def _imported(path: str) -> type[BaseHandler]:
     try:
         found = import_string(path)
     except ImportError as error:
-        raise SettingError(f"The handler {path!r} cannot be imported: {error}") from error
+        said = _("The handler %(path)r cannot be imported: %(error)s")
+        raise SettingError(said % {"path": path, "error": error}) from error
     if not (isinstance(found, type) and issubclass(found, BaseHandler)):
-        raise SettingError(f"{path!r} is not a subclass of dbmail.incoming.receivers.BaseHandler.")
+        said = _("%(path)r is not a subclass of dbmail.incoming.receivers.BaseHandler.")
+        raise SettingError(said % {"path": path})
     return found
 
 
