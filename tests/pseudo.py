@@ -3,11 +3,14 @@
 An ASCII letter that is left on a page is then of a sentence that cannot be translated, or of data.
 """
 
+import ast
 import re
 from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
+import django
 from django.utils import translation
 from django.utils.translation import trans_real
 
@@ -34,13 +37,28 @@ def speak_wide(monkeypatch: Any) -> None:
         merged |= catalog
     plural = german._catalog._plurals[0]  # type: ignore[attr-defined]
     texts: dict[Any, str] = {}
-    for key in merged:
+    for key in [*merged, *_djangos_own()]:
         text = key[0] if isinstance(key, tuple) else key
         texts[key] = wide(text.rpartition("\x04")[2])
     catalog = trans_real.TranslationCatalog()
     catalog._catalogs, catalog._plurals = [texts], [plural]
     monkeypatch.setattr(german, "_catalog", catalog)
     monkeypatch.setattr(trans_real, "_default", german)
+
+
+_FIELD = re.compile(r'^(msgctxt|msgid|msgid_plural) ((?:"(?:[^"\\]|\\.)*"\s*)+)', re.MULTILINE)
+
+
+def _djangos_own() -> Iterator[Any]:
+    """The keys of all sentences of Django's admin: what is new in it has no German yet."""
+    source = Path(django.__file__).parent / "contrib/admin/locale/en/LC_MESSAGES/django.po"
+    for entry in source.read_text().split("\n\n"):
+        parts: dict[str, str] = {}
+        for name, quoted in _FIELD.findall(entry):
+            parts[name] = "".join(ast.literal_eval(line) for line in quoted.splitlines())
+        if parts.get("msgid"):
+            key = f"{parts['msgctxt']}\x04{parts['msgid']}" if "msgctxt" in parts else parts["msgid"]
+            yield from [(key, 0), (key, 1)] if "msgid_plural" in parts else [key]
 
 
 _SHOWN = {"title", "placeholder", "aria-label", "aria-description", "alt", "label"}

@@ -206,7 +206,7 @@ DATA = (
     r"v=(spf1|DMARC1)[^\"]*|'1'|\b(ip4|include|mx|redirect|term)\b:?\w*",
     r"\b(none|quarantine|reject|fail|softfail)\b|TLSv[\d.]+|^(MX|SPF|DKIM|DMARC)$|\b(spf|dkim|dmarc)\b",
     r"\bs1\b|List-Unsubscribe\S*|list-unsubscribe\S*|\bFrom\b",
-    r"Dbmail|Outreach|Student infos|Programs|Profiles|\badmin\b|^(Search|TXT)$",
+    r"Dbmail|Outreach|Student infos|Programs|Profiles|\badmin\b|^(Search|TXT|UTC)$",
 )
 
 
