@@ -142,7 +142,18 @@ def test_a_replay_is_harmless_even_after_the_person_came_back(sendgrid):
         {"sent": b'[{"event": "unsubscribe", "email": "victim@example.org"}]'},
         {"sent": b""},
     ],
-    ids=["another key", "no base64", "no signature", "no time", "a word", "later", "huge", "odd digit", "body", "empty"],
+    ids=[
+        "another key",
+        "no base64",
+        "no signature",
+        "no time",
+        "a word",
+        "later",
+        "huge",
+        "odd digit",
+        "body",
+        "empty",
+    ],
 )
 def test_what_sendgrid_did_not_sign_is_refused_and_changes_nothing(sendgrid, forge):
     assert sendgrid.post([an_event("unsubscribe")], **forge).status_code == 403
