@@ -1,16 +1,20 @@
 """What every test may ask for."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import django
 import pytest
+from django.test import override_settings
 
 from .knot import DnsServer
 from .smtp import ScriptedSMTPServer, smtp_server
 
+ROOT = Path(__file__).resolve().parents[1]
 __all__ = ["relay", "serve", "smtp_server", "use_mailer"]
 
 
@@ -51,6 +55,35 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., DnsServer]]:
     yield start
     for server in servers:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file for tests of whole processes to copy."""
+    path = tmp_path_factory.mktemp("migrated") / "site.sqlite3"
+    environment = {**os.environ, "DATABASE_URL": f"sqlite:///{path}"}
+    command = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True)  # noqa: S603 - our own words
+    return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _passwords_cost_little() -> Iterator[None]:
+    """Django's own way to hash takes half a second for each user that logs in, which is the point of it elsewhere."""
+    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
+        yield
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Also where pytest-xdist is not there, or not asked for.
+    config.addinivalue_line("markers", "xdist_group(name): these run in one process, in their order.")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Where only files outside of e2e are named, processes of their own take longer to start than they save."""
+    paths = [Path(word.partition("::")[0]) for word in config.args]
+    return 0 if all(path.is_file() and "e2e" not in path.parts for path in paths) else None
 
 
 #: Reasons to skip that hold on a machine that has everything.

@@ -1,7 +1,6 @@
 """A real DNS server (Knot DNS) on loopback that serves the zones a test writes, and takes changes while it runs."""
 
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +13,8 @@ import dns.rcode
 import dns.rdatatype
 import dns.update
 import dns.zone
+
+from .ports import free_port
 
 _HEAD = "@ 60 SOA ns hostmaster 1 3600 600 86400 60\n@ 60 NS ns\nns 60 A 127.0.0.1\n"
 #: Name, type, TTL and values as in a zone file.
@@ -30,9 +31,7 @@ class DnsServer:
         program = shutil.which("knotd", path="/usr/sbin:/usr/bin:/sbin:/usr/local/sbin")
         if not program:
             raise RuntimeError("These tests need Knot DNS: run scripts/test, which installs it.")
-        with socket.socket() as taken:
-            taken.bind(("127.0.0.1", 0))
-            self.port = taken.getsockname()[1]
+        self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         self._zones = {
             zone: f"$ORIGIN {zone}.\n$TTL 60\n{_HEAD}" + "\n".join(lines) + "\n" for zone, lines in zones.items()

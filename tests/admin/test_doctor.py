@@ -73,7 +73,7 @@ def scene(settings, relay, monkeypatch):
         silent.bind(("127.0.0.1", 0))
         port = silent.getsockname()[1]
         monkeypatch.setattr(check, "_system_resolver", lambda: check._resolver("127.0.0.1", port))
-        monkeypatch.setattr("dbmail.admin.doctor.WAIT", 0.3)
+        monkeypatch.setattr("dbmail.admin.doctor.WAIT", 1)
         yield
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 #: The main section of the tests' server; everything about dbmail comes from the shipped files.
 _MAIN = """
@@ -74,12 +76,6 @@ def exim_binary() -> str:
         # On CI a test that cannot run has failed.
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"There is no Exim: {done.stderr[-500:]}")
     return done.stdout.strip()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Exim:

@@ -1,6 +1,7 @@
 """A database file, a real mail server in front of it, and a sink behind that."""
 
 import os
+import shutil
 import smtplib
 import sqlite3
 import subprocess
@@ -22,11 +23,9 @@ Make = Callable[[Path, dict[str, str], int], Any]
 
 
 class GateSite:
-    """`make(place, environment, sink port)` starts the mail server."""
+    """`make(place, environment, sink port)` starts the mail server; `migrated` is the database to begin with."""
 
-    def __init__(
-        self, place: Path, sink: ScriptedSMTPServer, make: Callable[[Path, dict[str, str], int], Any]
-    ) -> None:
+    def __init__(self, place: Path, sink: ScriptedSMTPServer, make: Make, migrated: Path) -> None:
         self.sink = sink
         self.database = place / "site.sqlite3"
         self.environment = {
@@ -34,7 +33,7 @@ class GateSite:
             "DJANGO_SETTINGS_MODULE": "testproject.settings",
             "AUTHSERV_IDS": "mx.example.org",
         }
-        self.manage("migrate", "-v0")
+        shutil.copyfile(migrated, self.database)
         self.sql("INSERT INTO dbmail_plainredirect (original, destination) VALUES ('directors', 'dan@home.test')")
         self.python = place / "python"
         self.run_with(f'exec {sys.executable} "$@"')
@@ -122,12 +121,12 @@ def leaves_whole(site: GateSite) -> None:
 
 
 @contextmanager
-def gate_site(make: Make) -> Iterator[GateSite]:
+def gate_site(make: Make, migrated: Path) -> Iterator[GateSite]:
     # Not pytest's own directory: no other user may enter that.
     with tempfile.TemporaryDirectory(prefix="dbmail-mta-") as place:
         os.chmod(place, 0o755)  # noqa: S103
         with ScriptedSMTPServer() as sink:
-            site = GateSite(Path(place), sink, make)
+            site = GateSite(Path(place), sink, make, migrated)
             try:
                 yield site
             finally:

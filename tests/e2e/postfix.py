@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.exim import REPOSITORY, free_port, give_away, wait
+from tests.e2e.exim import REPOSITORY, give_away, wait
+from tests.ports import free_port
 
 #: What a server has before anything of dbmail's is added.
 _MAIN = """

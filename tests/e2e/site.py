@@ -2,18 +2,16 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 from typing import Any
-
-import pytest
-from django.conf import settings
-from django.db import connections
-from django.db.utils import load_backend
+from urllib.parse import urlsplit
 
 from ..smtp import ScriptedSMTPServer
 
@@ -51,10 +49,34 @@ class Site:
         return json.loads(self.run("shell", "--no-imports", "-c", script).splitlines()[-1])
 
     def states(self) -> dict[str, int]:
-        return self.python(
-            "from django.db.models import Count\n"
-            "answer = dict(TextOfEmail.objects.values_list('state').annotate(n=Count('pk')))"
+        """How many mails are in each state; asked of the database itself, for tests that wait ask often."""
+        counts = "SELECT state, count(*) FROM dbmail_textofemail GROUP BY state"
+        return dict(self.sql(counts))
+
+    def sql(self, *statements: str) -> list[tuple]:
+        return ask(self.environment["DATABASE_URL"], *statements)
+
+
+def ask(database_url: str, *statements: str) -> list[tuple]:
+    """The rows of the last of these statements, which a connection of its own carries out one by one."""
+    url = urlsplit(database_url)
+    if url.scheme == "sqlite":
+        connection: Any = sqlite3.connect(url.path.removeprefix("/"), timeout=20, isolation_level=None)
+    elif url.scheme == "postgres":
+        connection = import_module("psycopg").connect(database_url, autocommit=True)
+    else:
+        connection = import_module("MySQLdb").connect(
+            host=url.hostname,
+            port=url.port,
+            user=url.username,
+            password=url.password or "",
+            database=url.path[1:],
+            autocommit=True,
         )
+    with closing(connection), closing(connection.cursor()) as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+        return list(cursor.fetchall()) if cursor.description else []
 
 
 def until(condition: Callable[[], Any], seconds: float = 60) -> None:
@@ -63,50 +85,3 @@ def until(condition: Callable[[], Any], seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < deadline, "what was waited for did not happen"
         time.sleep(0.05)
-
-
-#: A migrated SQLite file, once there is one: the tests of a run need not migrate again.
-_migrated: list[bytes] = []
-
-
-@pytest.fixture
-def site(smtp_server: ScriptedSMTPServer, tmp_path: Path, django_db_blocker: Any) -> Iterator[Site]:
-    """A migrated database of the kind that the tests run on, apart from theirs."""
-    given = settings.DATABASES["default"]
-    if given["ENGINE"].endswith("sqlite3"):
-        made = Site(f"sqlite:///{tmp_path / 'site.sqlite3'}", smtp_server)
-        if _migrated:
-            (tmp_path / "site.sqlite3").write_bytes(_migrated[0])
-        else:
-            made.run("migrate", "--verbosity=0")
-            _migrated.append((tmp_path / "site.sqlite3").read_bytes())
-        yield made
-        return
-    name = f"dbmail_e2e_{uuid.uuid4().hex[:8]}"
-    scheme = "postgres" if "postgresql" in given["ENGINE"] else "mysql"
-    user = given["USER"] + (f":{given['PASSWORD']}" if given["PASSWORD"] else "")
-    with django_db_blocker.unblock():
-        _administer(f"CREATE DATABASE {name}")
-    try:
-        made = Site(f"{scheme}://{user}@{given['HOST']}:{given['PORT']}/{name}", smtp_server)
-        made.run("migrate", "--verbosity=0")
-        yield made
-    finally:
-        with django_db_blocker.unblock():
-            _administer(f"DROP DATABASE {name}" + (" WITH (FORCE)" if scheme == "postgres" else ""))
-
-
-def _administer(statement: str) -> None:
-    """Run a statement outside of the test's database and transaction."""
-    given = {**connections.settings["default"], "NAME": settings.DATABASES["default"]["NAME"]}
-    if "postgresql" in given["ENGINE"]:
-        given["NAME"] = "postgres"
-    elif given["NAME"].startswith("test_"):
-        given["NAME"] = "mysql"
-    given["AUTOCOMMIT"] = True
-    connection = load_backend(given["ENGINE"]).DatabaseWrapper(given, alias="administration")
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(statement)
-    finally:
-        connection.close()

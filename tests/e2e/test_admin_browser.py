@@ -6,13 +6,11 @@ Chromium is Debian's, driven by Playwright; scripts/install_for_tests installs i
 import json
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -20,11 +18,11 @@ from typing import Any
 import pytest
 from playwright import sync_api as playwright
 
+from ..ports import free_port
 from ..smtp import ScriptedSMTPServer
-from .site import Site, site
+from .site import Site
 
 CHROMIUM = shutil.which("chromium")
-__all__ = ["site"]
 
 AXE = files("axe_playwright_python") / "axe.min.js"
 PASSWORD = "a-long-password-1"
@@ -34,12 +32,9 @@ HTML = '<html><body><p>Dear {{ user.first_name }},</p><p><a href="https://exampl
 @pytest.fixture
 def server(site: Site, smtp_server: ScriptedSMTPServer) -> Iterator[str]:
     """The project as a running site with twelve students, unless a test wants more."""
-    site.run(
-        "seed", f"--students={site.environment.get('STUDENTS', '12')}", "--no-broadcast", f"--password={PASSWORD}"
-    )
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    students = site.environment.get("STUDENTS", "12")
+    site.run("seed", f"--students={students}", "--no-broadcast", f"--password={PASSWORD}")
+    port = free_port()
     process = subprocess.Popen(  # noqa: S603 - our own words
         [sys.executable, "manage.py", "runserver", "--noreload", "--insecure", f"127.0.0.1:{port}"],
         cwd=Path(__file__).resolve().parents[2],

@@ -13,9 +13,8 @@ from collections import Counter
 import pytest
 
 from ..smtp import TAKE_AND_DROP
-from .site import ROOT, site, until
+from .site import ROOT, until
 
-__all__ = ["site"]
 STUDENTS = 60
 
 
@@ -76,7 +75,7 @@ def celery(site, broker_url, tmp_path):
     """Two workers and the beat, and a broadcast to students, one mail each, that is due at once."""
     site.environment |= {"CHUNK_SIZE": "10", "BATCH_SIZE": "10"}
     site.run("seed", f"--students={STUDENTS}")
-    site.python("MessageRequest.objects.update(sendto_fn_name='')\nanswer = 0")
+    site.sql("UPDATE dbmail_messagerequest SET sendto_fn_name = ''")
     queue = Queue(site, broker_url, tmp_path)
     queue.start_worker("one")
     queue.start_worker("two")
@@ -86,14 +85,14 @@ def celery(site, broker_url, tmp_path):
 
 def holder(site, address):
     """The process that has claimed the mail to `address`."""
-    name = site.python(f"answer = TextOfEmail.objects.get(address={address!r}, state='sending').claimed_by")
-    return int(name.split(".")[0])
+    found = site.sql(f"SELECT claimed_by FROM dbmail_textofemail WHERE address = '{address}' AND state = 'sending'")  # noqa: S608
+    return int(found[0][0].split(".")[0])
 
 
 def everybody(site):
     until(lambda: site.states() == {"sent": STUDENTS}, seconds=120)
     assert set(site.relay.recipients()) == {f"student{n}@students.example" for n in range(1, STUDENTS + 1)}
-    until(lambda: site.python("answer = MessageRequest.objects.get().state") == "done")
+    until(lambda: site.sql("SELECT state FROM dbmail_messagerequest") == [("done",)])
 
 
 def repeats(site):
@@ -171,10 +170,5 @@ def test_a_broadcast_that_fails_stops_no_other(celery):
     )
     celery.start_beat()
     until(lambda: site.states() == {"sent": STUDENTS}, seconds=120)
-    until(
-        lambda: (
-            site.python("answer = sorted(MessageRequest.objects.values_list('state', flat=True))")
-            == ["done", "failed"]
-        )
-    )
+    until(lambda: site.sql("SELECT state FROM dbmail_messagerequest ORDER BY state") == [("done",), ("failed",)])
     assert "Traceback" not in celery.logs()

@@ -5,10 +5,12 @@ import pytest
 from tests.e2e.exim import Exim
 from tests.e2e.gate_site import MESSAGE, gate_site, leaves_whole, waits_for_the_database
 
+pytestmark = pytest.mark.xdist_group("Exim")  # one server, and what a test leaves is there for the next
+
 
 @pytest.fixture(scope="module")
-def site():
-    with gate_site(Exim) as found:
+def site(migrated):
+    with gate_site(Exim, migrated) as found:
         yield found
 
 

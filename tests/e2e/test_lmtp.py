@@ -6,9 +6,10 @@ from functools import partial
 
 import pytest
 
-from tests.e2e.exim import REPOSITORY, Exim, free_port
+from tests.e2e.exim import REPOSITORY, Exim
 from tests.e2e.gate_site import MESSAGE, GateSite, gate_site
 from tests.e2e.postfix import Postfix
+from tests.ports import free_port
 
 pytest.importorskip("aiosmtpd")
 
@@ -34,10 +35,16 @@ class LmtpSite:
         self.process.stdout.close()
 
 
-@pytest.fixture(scope="module", params=[Exim, Postfix])
-def lmtp(request):
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(Exim, marks=pytest.mark.xdist_group("lmtp from Exim")),
+        pytest.param(Postfix, marks=pytest.mark.xdist_group("lmtp from Postfix")),
+    ],
+)
+def lmtp(request, migrated):
     port = free_port()
-    with gate_site(partial(request.param, lmtp=port)) as site:
+    with gate_site(partial(request.param, lmtp=port), migrated) as site:
         lmtp = LmtpSite(site, port)
         yield lmtp
         lmtp.stop()

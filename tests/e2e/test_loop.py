@@ -10,9 +10,8 @@ import pytest
 
 from ..smtp import DROP, HANG
 from .gate import Gate
-from .site import site, until
+from .site import until
 
-__all__ = ["site"]
 STUDENTS = 30
 A_MAIL = (
     "from django.utils import timezone\n"
@@ -37,7 +36,7 @@ def broadcast(site):
     """A broadcast to the students themselves, one mail each, in chunks of ten."""
     site.environment |= {"CHUNK_SIZE": "10", "BATCH_SIZE": "10"}
     site.run("seed", f"--students={STUDENTS}")
-    site.python("MessageRequest.objects.update(sendto_fn_name='')\nanswer = 0")
+    site.sql("UPDATE dbmail_messagerequest SET sendto_fn_name = ''")
     return site
 
 
@@ -71,7 +70,7 @@ def sent(site, number):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_loop_that_waits_stops_at_once(broadcast, loop, number):
     process = loop(3600)
-    until(lambda: broadcast.states() == {"sent": STUDENTS})
+    until(lambda: broadcast.sql("SELECT state FROM dbmail_messagerequest") == [("done",)])
     out, err = stop(process, number)
     assert out.startswith(f"1 requests processed, 0 failed, {STUDENTS} mails made, {STUDENTS} sent")
     assert err == ""
@@ -231,7 +230,7 @@ def test_a_database_that_goes_away_while_mails_are_made_makes_each_once(broadcas
 
 def test_sigterm_is_heard_while_the_database_is_away(broadcast, gate, loop):
     process = loop(1, DATABASE_URL=broadcast.environment["THROUGH_THE_GATE"])
-    until(lambda: broadcast.states() == {"sent": STUDENTS})
+    until(lambda: broadcast.sql("SELECT state FROM dbmail_messagerequest") == [("done",)])
     gate.shut()
     _, err = stop(process)
     assert "Traceback" not in err

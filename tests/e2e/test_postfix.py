@@ -5,10 +5,12 @@ import pytest
 from tests.e2e.gate_site import MESSAGE, gate_site, leaves_whole, waits_for_the_database
 from tests.e2e.postfix import Postfix
 
+pytestmark = pytest.mark.xdist_group("Postfix")  # one server, and what a test leaves is there for the next
+
 
 @pytest.fixture(scope="module")
-def site():
-    with gate_site(Postfix) as found:
+def site(migrated):
+    with gate_site(Postfix, migrated) as found:
         yield found
 
 

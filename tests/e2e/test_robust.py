@@ -11,10 +11,10 @@ import time
 import pytest
 from django.db import connection
 
-from .site import Site, site
+from .site import Site
 from .test_kill import STUDENTS, broadcast, everybody, repeats
 
-__all__ = ["broadcast", "site"]
+__all__ = ["broadcast"]
 
 
 def clocks_are_set(site: Site, hours: int) -> None:

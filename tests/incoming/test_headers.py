@@ -2,7 +2,6 @@
 
 import email
 import re
-import time
 from email import policy
 from email.header import decode_header, make_header
 
@@ -21,6 +20,7 @@ from dbmail.incoming.headers import (
     split,
 )
 from dbmail.incoming.rewrite import ListStyle, for_alias, for_list
+from tests.effort import at_most
 
 ENVELOPE = Envelope("directors", "example.org", "ann@home.test")
 STYLE = ListStyle(tags=("Splash", "S12"), support="help@example.org")
@@ -248,22 +248,21 @@ def test_a_handler_reads_the_fields_as_they_came():
 
 
 def test_a_huge_header_takes_no_time_to_speak_of():
-    begin = time.monotonic()
-    for raw in (
-        b"X: " + b"(" * 200_000 + b"\n\n",
-        b"Subject: " + b"=?" * 100_000 + b"\n\n",
-        b"From: " + b"<" * 200_000 + b"\n\n",
-        b"From: " + b'"\\' * 100_000 + b"\n\n",
-        b"Reply-To: " + b"a@b.test," * 20_000 + b"\n\n",
-        b"A: 1\n" * 40_000 + b"\n",
-        b"A: 1\n" + b" x\n" * 60_000 + b"\n",
-        b"DKIM-Signature: h=" + b"a:" * 100_000 + b"\n\n",
-        b'Content-Type: multipart/mixed; boundary="x"' + b";" * 1_000_000 + b"\n\n",
-        b"From: a@home.test\nAuthentication-Results: mx; " + b"a" * 200_000 + b"\n\n",
-    ):
-        header, _body = split(raw)
-        read(header, len(raw), ("mx",))
-        as_list(raw)
-        for_alias(header, ENVELOPE)
-        readable_message(header)
-    assert time.monotonic() - begin < 5
+    with at_most(5):
+        for raw in (
+            b"X: " + b"(" * 200_000 + b"\n\n",
+            b"Subject: " + b"=?" * 100_000 + b"\n\n",
+            b"From: " + b"<" * 200_000 + b"\n\n",
+            b"From: " + b'"\\' * 100_000 + b"\n\n",
+            b"Reply-To: " + b"a@b.test," * 20_000 + b"\n\n",
+            b"A: 1\n" * 40_000 + b"\n",
+            b"A: 1\n" + b" x\n" * 60_000 + b"\n",
+            b"DKIM-Signature: h=" + b"a:" * 100_000 + b"\n\n",
+            b'Content-Type: multipart/mixed; boundary="x"' + b";" * 1_000_000 + b"\n\n",
+            b"From: a@home.test\nAuthentication-Results: mx; " + b"a" * 200_000 + b"\n\n",
+        ):
+            header, _body = split(raw)
+            read(header, len(raw), ("mx",))
+            as_list(raw)
+            for_alias(header, ENVELOPE)
+            readable_message(header)

@@ -1,6 +1,7 @@
 """The script as a mail server runs it: a process, its environment, its exit code, and nothing on its output."""
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -19,10 +20,10 @@ MESSAGE = b"From: Ann <ann@home.test>\nSubject: Hello\nMessage-ID: <1@home.test>
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory):
+def template(tmp_path_factory, migrated):
     """A database with a redirect of 30 addresses."""
     path = tmp_path_factory.mktemp("site") / "site.sqlite3"
-    subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=REPOSITORY, env=environment(path), check=True)
+    shutil.copyfile(migrated, path)
     addresses = ",".join(f"u{number}@home.test" for number in range(30))
     sql(path, f"INSERT INTO dbmail_plainredirect (original, destination) VALUES ('all', '{addresses}')")  # noqa: S608
     return path

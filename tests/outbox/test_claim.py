@@ -111,7 +111,11 @@ def test_a_worker_that_died_on_this_machine_is_known_at_once():
     assert recover() == 3
 
 
-@pytest.mark.parametrize("name", ["", "x", "1.2.3.4.5@elsewhere", f"{os.getpid()}@here", f"{os.getpid()}.1@here"])
+@pytest.mark.parametrize(
+    "name",
+    ["", "x", "1.2.3.4.5@elsewhere", f"{os.getpid()}@here", f"{os.getpid()}.1@here"],
+    ids=["none", "word", "elsewhere", "no start", "no number"],
+)
 def test_a_worker_that_cannot_be_seen_is_not_taken_for_dead(name):
     assert not provably_dead(name)
 

@@ -142,7 +142,18 @@ def test_a_replay_is_harmless_even_after_the_person_came_back(sendgrid):
         {"sent": b'[{"event": "unsubscribe", "email": "victim@example.org"}]'},
         {"sent": b""},
     ],
-    ids=str,
+    ids=[
+        "another key",
+        "no base64",
+        "no signature",
+        "no time",
+        "a word",
+        "later",
+        "huge",
+        "odd digit",
+        "body",
+        "empty",
+    ],
 )
 def test_what_sendgrid_did_not_sign_is_refused_and_changes_nothing(sendgrid, forge):
     assert sendgrid.post([an_event("unsubscribe")], **forge).status_code == 403
@@ -253,24 +264,24 @@ def test_any_body_is_read_or_refused(body):
     assert new_event({"event": "bounce", "email": ANN}).is_hard
 
 
-def test_ten_thousand_events_in_one_body_take_little_memory_and_few_queries(sendgrid):
+def test_four_thousand_events_in_one_body_take_little_memory_and_few_queries(sendgrid):
     kinds = ["delivered", "bounce", "deferred", "spamreport", "open"]
     burst = [
         an_event(kinds[n % 5], n, email=f"n{n}@example.org", reason="x" * 300, response="y" * 200)
-        for n in range(10_000)
+        for n in range(4_000)
     ]
     body = json.dumps(burst).encode()
     del burst
-    assert 5_000_000 < len(body) < 12_000_000
+    assert 2_000_000 < len(body) < 4_800_000
     tracemalloc.start()
     with CaptureQueriesContext(connection) as queries:
         queries.force_debug_cursor = False
         response = sendgrid.post(body)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert response.content == b"8000 new events\n"
-    assert MailEvent.objects.count() == 8000
-    assert len(queries) < 600, len(queries)
+    assert response.content == b"3200 new events\n"
+    assert MailEvent.objects.count() == 3200
+    assert len(queries) < 240, len(queries)
     assert peak < 8 * len(body), f"{peak / len(body):.1f} times the body"
 
 
