@@ -58,7 +58,8 @@ DATA = (
     r'\{"children".*\}|\{"value".*\}',
     r"^(unknown|moderator|moderated|error)$",  # names of rules
     r"\bUTC\b|^/email/\d$|^<html>.*",
-    r"\{\{.*\}\}|\{% include %\}|\buser(\.\w+)*|\brequest(\.\w+)*|EMAIL_HOST_SENDER|unsubscribe_url",  # names in templates
+    r"\{\{.*\}\}|\{% include %\}|\buser(\.\w+)*|\brequest(\.\w+)*",  # names in templates
+    r"EMAIL_HOST_SENDER|unsubscribe_url",
 )
 
 
