@@ -5,6 +5,7 @@ from functools import wraps
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import URLPattern, path
@@ -14,11 +15,17 @@ from django.views.decorators.http import require_http_methods
 
 from ..models import MessageRequest, MessageVars
 from . import compose, confirm, export, preview, start, survey, watch
-from .paging import FastList, StateFilter
+from .paging import FastList, LeanList, StateFilter
 from .permissions import ReadOnly, may_compose, may_prepare, may_see_recipients, may_send
 
 #: View of one broadcast: (model admin, request, broadcast) -> response
 Page = Callable[[Any, HttpRequest, MessageRequest], HttpResponseBase]
+
+
+class BroadcastList(LeanList):
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list = watch.with_waiting(list(self.result_list))
 
 
 @admin.register(MessageRequest)
@@ -26,6 +33,7 @@ class MessageRequestAdmin(FastList):
     list_display = ["subject_line", "state_badge", "id", "when", "by", "mails_made"]
     list_filter = [StateFilter]
     list_select_related = ["creator"]
+    not_listed = ("msgtext", "special_headers")
     ordering = ["-id"]
     sortable_by = ()
     search_help_text = _("The number of a broadcast, or the beginning of its subject.")
@@ -109,8 +117,8 @@ class MessageRequestAdmin(FastList):
             return compose.page(self, request, broadcast)
         return watch.page(self, request, broadcast)
 
-    def get_queryset(self, request: HttpRequest) -> Any:
-        return watch.with_waiting(super().get_queryset(request))
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return BroadcastList
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> Any:
         term = search_term.strip()

@@ -16,6 +16,8 @@ from ..addresses import normalise
 
 #: Rows that can be reached by paging. Further ones are found by a filter or a search.
 REACHABLE = 10_000
+#: Rows that a search by number finds: whoever has more of them chooses a state besides.
+FOUND = 1000
 
 
 class BoundedPaginator(Paginator):
@@ -130,7 +132,7 @@ class FastList(admin.ModelAdmin):
             conditions = []
         found: set[Any] = set()
         for condition in conditions:
-            found.update(queryset.filter(**condition).order_by().values_list("pk", flat=True)[:REACHABLE])
+            found.update(queryset.filter(**condition).order_by().values_list("pk", flat=True)[:FOUND])
         rows = self.get_queryset(request).filter(pk__in=found).order_by(*queryset.query.order_by)
         related = self.get_list_select_related(request)
         return rows.select_related(*related) if isinstance(related, (list, tuple)) and related else rows, False

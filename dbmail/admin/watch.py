@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Case, CharField, Count, F, OuterRef, QuerySet, Subquery, When
+from django.db.models import CharField, Count, F
 from django.db.models.functions import Cast, Left
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
@@ -124,7 +124,7 @@ def _reports(broadcast: MessageRequest) -> list[tuple[str, str]]:
     """What other servers and readers reported afterwards, counted."""
     names = dict(MailEvent.Type.choices)
     rows = MailEvent.objects.filter(textofemail__messagerequest=broadcast).order_by().values_list("event_type")
-    counted = rows.annotate(number=Count("pk")).order_by("-number")
+    counted = rows.annotate(number=Count("*")).order_by("-number")
     return [(names.get(kind, kind), number_format(number, force_grouping=True)) for kind, number in counted]
 
 
@@ -136,7 +136,7 @@ def _numbers(broadcast: MessageRequest) -> dict[str, Any]:
     """Counts by state from the index, without a look at the rows."""
     counts = dict.fromkeys(TextOfEmail.State.values, 0)
     rows = TextOfEmail.objects.filter(messagerequest=broadcast).order_by().values_list("state")
-    counts |= dict(rows.annotate(number=Count("pk")))
+    counts |= dict(rows.annotate(number=Count("*")))
     made, people = sum(counts.values()), 0
     if not broadcast.processed and broadcast.state in (_State.SCHEDULED, _State.PROCESSING, _State.PAUSED):
         try:
@@ -170,7 +170,7 @@ def chart(admin: Any, request: HttpRequest, broadcast: MessageRequest) -> HttpRe
     rows = rows.alias(place=F("pk") % every).filter(place=0, sent__isnull=False)
     # The first 16 characters: to the minute, on every database, without its tables of time zones.
     minute = Left(Cast("sent", CharField()), 16)
-    counted = rows.annotate(minute=minute).values_list("minute").annotate(number=Count("pk"))
+    counted = rows.annotate(minute=minute).values_list("minute").annotate(number=Count("*"))
     found = [(datetime.fromisoformat(at), number * every) for at, number in counted]
     if not found:
         return JsonResponse({"bars": [], "minutes": 1, "every": every})
@@ -208,11 +208,14 @@ def state_badge(broadcast: MessageRequest) -> str:
     )
 
 
-def with_waiting(rows: "QuerySet[MessageRequest]") -> "QuerySet[MessageRequest]":
-    """`rows` with the number of mails that wait, counted for those under way only, all in one query."""
-    mails = TextOfEmail.objects.filter(messagerequest=OuterRef("pk"), state__in=_WAITING).order_by()
-    count = mails.values("messagerequest").annotate(number=Count("pk")).values("number")
-    return rows.annotate(waiting=Case(When(state__in=_UNDER_WAY, then=Subquery(count)), default=None))
+def with_waiting(broadcasts: "list[MessageRequest]") -> "list[MessageRequest]":
+    """The same, those under way with the number of their mails that wait as `waiting`: one query for all."""
+    under_way = [broadcast for broadcast in broadcasts if broadcast.state in _UNDER_WAY]
+    rows = TextOfEmail.objects.filter(messagerequest__in=under_way, state__in=_WAITING).order_by()
+    counts = dict(rows.values_list("messagerequest").annotate(number=Count("*"))) if under_way else {}
+    for broadcast in under_way:
+        broadcast.waiting = counts.get(broadcast.pk, 0)  # type: ignore[attr-defined]
+    return broadcasts
 
 
 def progress_in_list(broadcast: MessageRequest) -> str:
