@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -79,3 +79,13 @@ def test_a_redirect_to_something_that_is_no_address_is_refused(destination):
 def test_a_suppressed_address_is_stored_in_its_normal_form():
     Suppression.objects.create(address="Ann@Example.ORG", reason=Suppression.Reason.MANUAL)
     assert Suppression.objects.get().address == "ann@example.org"
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="PostgreSQL alone compresses bodies")
+def test_bodies_are_compressed_the_fast_way():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT attcompression FROM pg_attribute "
+            "WHERE attrelid = 'dbmail_textofemail'::regclass AND attname IN ('msgtext', 'plaintext')"
+        )
+        assert cursor.fetchall() == [("l",)]
