@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from ..processes import catches
 from ..smtp import DROP, HANG
 from .gate import Gate
 from .site import until
@@ -51,12 +52,18 @@ def loop(site):
         return process
 
     yield start
-    for process in processes:
-        if process.poll() is None:
-            stop(process)
+    try:
+        for process in processes:
+            if process.poll() is None:
+                stop(process)
+    finally:
+        for process in processes:
+            process.kill()
 
 
 def stop(process, number=signal.SIGTERM):
+    # Others may have done all the work while this one still started.
+    until(lambda: process.poll() is not None or catches(process.pid, signal.SIGTERM))
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, (process.returncode, out, err)
