@@ -33,11 +33,14 @@ def everybody_once(site, students=STUDENTS):
 
 
 @pytest.fixture
+def students(request):
+    return STUDENTS if "broadcast" in request.fixturenames else 0
+
+
+@pytest.fixture
 def broadcast(site):
     """A broadcast to the students themselves, one mail each, in chunks of ten."""
     site.environment |= {"CHUNK_SIZE": "10", "BATCH_SIZE": "10"}
-    site.run("seed", f"--students={STUDENTS}")
-    site.sql("UPDATE dbmail_messagerequest SET sendto_fn_name = ''")
     return site
 
 
