@@ -71,11 +71,14 @@ class Queue:
 
 
 @pytest.fixture
+def students():
+    return STUDENTS
+
+
+@pytest.fixture
 def celery(site, broker_url, tmp_path):
     """Two workers and the beat, and a broadcast to students, one mail each, that is due at once."""
     site.environment |= {"CHUNK_SIZE": "10", "BATCH_SIZE": "10"}
-    site.run("seed", f"--students={STUDENTS}")
-    site.sql("UPDATE dbmail_messagerequest SET sendto_fn_name = ''")
     queue = Queue(site, broker_url, tmp_path)
     queue.start_worker("one")
     queue.start_worker("two")

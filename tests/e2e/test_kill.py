@@ -31,11 +31,14 @@ def repeats(site: Site) -> int:
 
 
 @pytest.fixture
+def students():
+    return STUDENTS
+
+
+@pytest.fixture
 def broadcast(site):
     """A broadcast to the students themselves, one mail each, in chunks of ten."""
     site.environment |= {"CHUNK_SIZE": "10", "BATCH_SIZE": "10"}
-    site.run("seed", f"--students={STUDENTS}")
-    site.sql("UPDATE dbmail_messagerequest SET sendto_fn_name = ''")
     return site
 
 

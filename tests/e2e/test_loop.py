@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from ..processes import catches
 from ..smtp import DROP, HANG
 from .gate import Gate
 from .site import until
@@ -32,11 +33,14 @@ def everybody_once(site, students=STUDENTS):
 
 
 @pytest.fixture
+def students(request):
+    return STUDENTS if "broadcast" in request.fixturenames else 0
+
+
+@pytest.fixture
 def broadcast(site):
     """A broadcast to the students themselves, one mail each, in chunks of ten."""
     site.environment |= {"CHUNK_SIZE": "10", "BATCH_SIZE": "10"}
-    site.run("seed", f"--students={STUDENTS}")
-    site.sql("UPDATE dbmail_messagerequest SET sendto_fn_name = ''")
     return site
 
 
@@ -51,12 +55,18 @@ def loop(site):
         return process
 
     yield start
-    for process in processes:
-        if process.poll() is None:
-            stop(process)
+    try:
+        for process in processes:
+            if process.poll() is None:
+                stop(process)
+    finally:
+        for process in processes:
+            process.kill()
 
 
 def stop(process, number=signal.SIGTERM):
+    # Others may have done all the work while this one still started.
+    until(lambda: process.poll() is not None or catches(process.pid, signal.SIGTERM))
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, (process.returncode, out, err)

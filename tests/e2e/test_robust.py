@@ -12,9 +12,9 @@ import pytest
 from django.db import connection
 
 from .site import Site
-from .test_kill import STUDENTS, broadcast, everybody, repeats
+from .test_kill import STUDENTS, broadcast, everybody, repeats, students
 
-__all__ = ["broadcast"]
+__all__ = ["broadcast", "students"]
 
 
 def clocks_are_set(site: Site, hours: int) -> None:

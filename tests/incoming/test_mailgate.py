@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import catches
 from tests.smtp import TAKE_AND_DROP
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -215,10 +216,3 @@ def test_a_term_signal_means_later(database):
         assert time.monotonic() < deadline
     process.terminate()
     assert process.wait() == 75
-
-
-def catches(pid, number):
-    """Whether the process has installed a handler for the signal."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    mask = next(line for line in lines if line.startswith("SigCgt")).split()[1]
-    return bool(int(mask, 16) >> (number - 1) & 1)
