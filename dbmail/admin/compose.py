@@ -74,7 +74,9 @@ def save(admin: Any, request: HttpRequest, draft: MessageRequest) -> HttpRespons
     form.apply(draft)
     if not drafts.save(draft):
         return JsonResponse({"problem": _("This broadcast is no draft any more. Reload the page.")}, status=409)
-    kept = MessageRequest.objects.select_related("recipients").get(pk=draft.pk)
+    kept = MessageRequest.objects.select_related("recipients").filter(pk=draft.pk).first()
+    if kept is None:
+        return JsonResponse({"problem": _("This broadcast is no draft any more. Reload the page.")}, status=409)
     return JsonResponse({"token": drafts.fingerprint(kept), "errors": form.errors})
 
 

@@ -25,7 +25,7 @@ from ..outbox import control
 from ..outbox.author import author
 from ..outbox.compose import request_headers
 from ..outbox.validate import request_errors
-from ..preflight.everyone import seen_of
+from ..preflight.everyone import still_failing
 from ..preflight.survey import people_in
 from ..rendering.message import MessageRenderer
 from . import draft as drafts
@@ -66,7 +66,7 @@ def _let_go(admin: Any, request: HttpRequest, draft: MessageRequest) -> str:
         people = people_in(draft)
         if not people:
             return _("Nobody is in the audience.")
-        if failed := seen_of(draft).failed:
+        if failed := still_failing(draft):
             return ngettext(
                 "The text fails for %(number)s person, and there it would stop: see the checks.",
                 "The text fails for %(number)s people, and there it would stop: see the checks.",

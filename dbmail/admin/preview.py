@@ -13,9 +13,9 @@ from django.views.decorators.clickjacking import xframe_options_sameorigin
 
 from ..addresses import format_mailbox
 from ..conf import site_url
-from ..delivery.headers import unsubscribe_headers
+from ..delivery.headers import headers_that_unsubscribe
 from ..exceptions import AddressError, DbmailError, UnresolvableQuery
-from ..models import MessageRequest, Suppression
+from ..models import MessageRequest
 from ..outbox.author import author
 from ..outbox.compose import request_headers
 from ..outbox.validate import request_errors
@@ -63,16 +63,16 @@ def as_json(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpRes
     draft = draft_of(request, stored)
     user = sample_user(request, draft, request.POST.get("as", ""))
     findings = _errors(draft)
-    shown: dict[str, Any] = {"as": str(user.pk or ""), "as_name": name_of(user)}
+    shown: dict[str, Any] = {"as": "" if user._state.adding else str(user.pk), "as_name": name_of(user)}
     try:
         rendered = MessageRenderer(draft).render(user)
+        mail = rendered.as_example()
     except DbmailError as error:
         if not any(
             finding.level is Level.ERROR and finding.field in ("subject", "msgtext", "layout") for finding in findings
         ):
             findings.append(Finding(Level.ERROR, "msgtext", str(error)))
     else:
-        mail = rendered.as_example()
         shown |= {"subject": mail.subject, "html": is_html(mail.body), "headers": _headers(draft, user)}
         shown["text"] = mail.plaintext or mail.body
         findings += check_content(_content(mail, rendered.has_unsubscribe_link))
@@ -132,12 +132,12 @@ def _headers(draft: MessageRequest, user: Any) -> list[tuple[str, str]]:
         more = request_headers(draft)
     except DbmailError as error:
         return [("From", f"({error})")]
-    boxes = addresses_for([user], draft.sendto_fn_name)[0].get(user.pk, []) if user.pk else []
+    boxes = [] if user._state.adding else addresses_for([user], draft.sendto_fn_name)[0].get(user.pk, [])
     to = ", ".join(format_mailbox(*box) for box in boxes) or _("(the recipient)")
     fields = [("From", sender), ("To", to), *more.items()]
     if boxes:
         try:
-            fields += unsubscribe_headers(boxes[0].address, draft.category or Suppression.ALL).items()
+            fields += headers_that_unsubscribe("example").items()
         except (DbmailError, AddressError) as error:
             fields.append(("List-Unsubscribe", f"({error})"))
     return fields
@@ -181,7 +181,7 @@ def people(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpResp
 
 def name_of(user: Any) -> str:
     """A recipient as a person would call them, for those who may see recipients."""
-    if not user.pk:
+    if user._state.adding:
         return _("a nameless recipient")
     address = getattr(user, user.get_email_field_name(), "")
     name = user.get_full_name() if hasattr(user, "get_full_name") else ""

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
+from django.db import IntegrityError
 from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.formats import date_format, number_format
@@ -12,7 +13,7 @@ from django.utils.translation import ngettext
 
 from ..conf import config
 from ..exceptions import DbmailError
-from ..models import MessageRequest
+from ..models import MessageRequest, Preflight
 from ..preflight.audience import Audience, check_audience
 from ..preflight.everyone import take_further
 from ..preflight.reach import Reach
@@ -64,11 +65,14 @@ def everyone(admin: Any, request: HttpRequest, draft: MessageRequest) -> HttpRes
 
     After that, and when the page is closed, passes of the outbox go on.
     """
+    gone = JsonResponse({"problem": _("This broadcast is no draft any more. Reload the page.")}, status=409)
     if draft.state != MessageRequest.State.DRAFT:
-        return JsonResponse({"problem": _("This broadcast is no draft any more. Reload the page.")}, status=409)
+        return gone
     try:
         row = take_further(draft, _SECONDS)
         answer = _answer(request, draft, Seen.read(row.seen), row.finished_at is not None)
+    except (Preflight.DoesNotExist, IntegrityError):
+        return gone  # deleted or sent at this moment
     except DbmailError as error:
         return JsonResponse({"problem": str(error)})
     if row.finished_at:

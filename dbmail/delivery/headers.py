@@ -55,11 +55,15 @@ def _reply_to(value: str) -> str:
 
 
 def unsubscribe_headers(address: str, scope: str = "all") -> dict[str, str]:
-    """List-Unsubscribe and List-Unsubscribe-Post for mail to `address`.
+    """List-Unsubscribe and List-Unsubscribe-Post for mail to `address`."""
+    return headers_that_unsubscribe(tokens.make(address, scope))
+
+
+def headers_that_unsubscribe(token: str) -> dict[str, str]:
+    """The same for a token.
 
     RFC 8058 wants an https URL for one click; without DBMAIL["SITE_URL"] only the mailto form is left.
     """
-    token = tokens.make(address, scope)
     if not site_url():
         return {"List-Unsubscribe": f"<{tokens.mailto(token)}>"}
     return {

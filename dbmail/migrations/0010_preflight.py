@@ -60,6 +60,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "verbose_name": "check of everyone",
+                "verbose_name_plural": "checks of everyone",
                 "default_permissions": (),
             },
         ),
@@ -71,9 +73,15 @@ class Migration(migrations.Migration):
                 ("guardian_keys", models.BinaryField()),
                 ("emergency_keys", models.BinaryField()),
                 ("suppressed_keys", models.BinaryField()),
+                (
+                    "links",
+                    models.JSONField(default=dict, help_text="By send-to function, how many keys its people have."),
+                ),
                 ("preflight", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="dbmail.preflight")),
             ],
             options={
+                "verbose_name": "piece of a check",
+                "verbose_name_plural": "pieces of a check",
                 "default_permissions": (),
             },
         ),

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from .broadcast import MessageRequest
 
@@ -27,16 +28,18 @@ class Preflight(models.Model):
         preflightpiece_set: models.Manager["PreflightPiece"]
 
     class Meta:
+        verbose_name = _("check of everyone")
+        verbose_name_plural = _("checks of everyone")
         default_permissions = ()
         # What a pass takes further: few rows, each looked at by every pass.
         indexes = [models.Index(fields=["finished_at", "asked_at"], name="dbmail_preflight_open")]
 
     def __str__(self) -> str:
-        return f"Preflight of request {self.messagerequest_id}"
+        return _("Check of broadcast %(number)s") % {"number": self.messagerequest_id}
 
 
 class PreflightPiece(models.Model):
-    """The addresses of some of the people, as keys that tell equal ones and nothing else: eight bytes each.
+    """The mails of some of the people, as keys that tell equal ones and nothing else: eight bytes each.
 
     They are there until all people have been looked at and the different ones can be counted.
     """
@@ -46,9 +49,12 @@ class PreflightPiece(models.Model):
     guardian_keys = models.BinaryField()
     emergency_keys = models.BinaryField()
     suppressed_keys = models.BinaryField()
+    links = models.JSONField(default=dict, help_text="By send-to function, how many keys its people have.")
 
     class Meta:
+        verbose_name = _("piece of a check")
+        verbose_name_plural = _("pieces of a check")
         default_permissions = ()
 
     def __str__(self) -> str:
-        return f"Piece {self.pk} of preflight {self.preflight_id}"
+        return str(self.pk)

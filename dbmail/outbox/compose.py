@@ -1,6 +1,10 @@
 """From a row of the queue to the mail that goes out."""
 
 import logging
+from datetime import datetime
+from typing import NamedTuple
+
+from django.utils import timezone
 
 from ..addresses import Mailbox, domain_of, parse_mailbox
 from ..delivery import headers as header_rules
@@ -14,11 +18,16 @@ from .author import author
 log = logging.getLogger(__name__)
 
 
+class _Shared(NamedTuple):
+    headers: dict[str, str]
+    not_after: datetime | None
+
+
 class Composer:
     """Makes mails of rows, and remembers what the rows of one broadcast share."""
 
     def __init__(self) -> None:
-        self._headers: dict[int | None, dict[str, str]] = {None: {}}
+        self._shared: dict[int | None, _Shared] = {None: _Shared({}, None)}
         self._forward: Forward | None = None
         self._forward_data = b""
 
@@ -27,7 +36,7 @@ class Composer:
         to = parse_mailbox(row.send_to)
         if row.forward_id is not None:
             return self._forwarded(row, to)
-        headers = self._special_headers(row.messagerequest_id)
+        headers = self._of_request(row.messagerequest_id).headers
         scope = row.scope or Suppression.ALL
         own = header_rules.unsubscribe_headers(to.address, scope) if row.user_id is not None or row.scope else {}
         if not own.keys().isdisjoint(headers):
@@ -61,11 +70,16 @@ class Composer:
             domain_of(row.send_from.rstrip("> ")) if row.scope else "",
         )
 
-    def _special_headers(self, request_id: int | None) -> dict[str, str]:
-        if request_id is not None and request_id not in self._headers:
+    def is_over(self, row: TextOfEmail) -> bool:
+        """Whether the last moment of its broadcast has passed: it may have waited for long since it was claimed."""
+        not_after = self._of_request(row.messagerequest_id).not_after
+        return not_after is not None and not_after <= timezone.now()
+
+    def _of_request(self, request_id: int | None) -> _Shared:
+        if request_id is not None and request_id not in self._shared:
             request = MessageRequest.objects.select_related("creator").get(pk=request_id)
-            self._headers[request_id] = request_headers(request)
-        return self._headers[request_id]
+            self._shared[request_id] = _Shared(request_headers(request), request.not_after)
+        return self._shared[request_id]
 
 
 def _leaving(address: str, scope: str) -> dict[str, str]:

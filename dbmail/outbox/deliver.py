@@ -202,6 +202,9 @@ class Sender:
         """Just before it is handed out, while the lanes are busy with others. A row that cannot be made into a mail
         fails by itself; the others go on."""
         try:
+            if self._composer.is_over(row):
+                self._claims.give_back([row.pk])  # there it expires
+                return None
             return Job(row, self._composer.mail(row))
         except DbmailError as error:
             settle(row.pk, RetryDecision(Verdict.FAIL, str(error)), self._claims.worker)

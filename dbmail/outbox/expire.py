@@ -34,9 +34,8 @@ def expire_requests(older_than: timedelta | None = None) -> int:
     before = _before(older_than)
     old = waiting.filter(created_at__lt=before).exclude(processed_by__gte=before)
     over = {"processed": True, "state": state.CANCELLED}
-    expired = waiting.filter(not_after__lte=timezone.now()).update(
-        **over, state_reason=_("Expired: its last moment came before everybody had a mail.")
-    )
+    late = waiting.exclude(state=state.FAILED).filter(not_after__lte=timezone.now())  # that one has its reason
+    expired = late.update(**over, state_reason=_("Expired: its last moment came before everybody had a mail."))
     expired += old.update(**over, state_reason=_("Expired: it was not processed before it was too old."))
     if expired:
         log.warning("%d requests expired before they were processed", expired)
@@ -64,6 +63,7 @@ def _expire_late_mails() -> int:
     """Mails whose broadcast is not to be sent any more, whatever their age."""
     waiting = TextOfEmail.objects.filter(messagerequest=OuterRef("pk"), state=TextOfEmail.State.QUEUED)
     late = MessageRequest.objects.filter(Exists(waiting), not_after__lte=timezone.now())
+    late = late.exclude(state=MessageRequest.State.DRAFT)  # somebody is just typing that moment
     return sum(
         _expire(
             TextOfEmail.objects.filter(messagerequest=pk, state=TextOfEmail.State.QUEUED),

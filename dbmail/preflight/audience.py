@@ -42,7 +42,7 @@ def check_audience(audience: Audience) -> list[Finding]:
 def _nobody(audience: Audience) -> Iterator[Finding]:
     if not audience.people:
         yield Finding(Level.ERROR, "audience", _("Nobody is in the audience."))
-    elif audience.seen.people and not audience.reach.mails:
+    elif audience.seen.people >= audience.people and not audience.reach.mails:
         yield Finding(Level.ERROR, "audience", _("Nobody in the audience has an address that can get mail."))
 
 
@@ -70,8 +70,8 @@ def _left_out(audience: Audience) -> Iterator[Finding]:
         yield Finding(Level.NOTE, "sendto_fn_name", text % {"number": _shown(number)})
     if number := audience.reach.duplicates:
         text = ngettext(
-            "%(number)s address comes twice. It gets one mail where the text is the same.",
-            "%(number)s times an address comes again. It gets one mail where the text is the same.",
+            "%(number)s mail less: the same text goes to the same address for somebody else already.",
+            "%(number)s mails less: the same text goes to the same address for somebody else already.",
             number,
         )
         yield Finding(Level.NOTE, "sendto_fn_name", text % {"number": _shown(number)})

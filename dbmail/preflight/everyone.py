@@ -9,22 +9,27 @@ import json
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
+from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import InterfaceError, OperationalError, transaction
-from django.utils import timezone
+from django.db import IntegrityError, InterfaceError, OperationalError, transaction
+from django.utils import timezone, translation
 
 from ..models import MessageRequest, MessageVars, Preflight, PreflightPiece
 from ..outbox.again import after_deadlock
 from .reach import Keys, reach_of
 from .seen import Seen
-from .survey import Piece, survey
+from .survey import Piece, look_at, survey
 
 log = logging.getLogger(__name__)
 
 #: After so long it is looked at anew: people come and go, and unsubscribe.
 FRESH = timedelta(minutes=15)
+#: The same where the text fails for somebody: their data may have been mended meanwhile.
+FAILURES_FRESH = timedelta(seconds=30)
 #: A page that is open asks every few seconds. When it has been silent for so long, passes go on.
 LEFT_ALONE = timedelta(seconds=30)
 #: Seconds between two commits of a pass.
@@ -34,23 +39,34 @@ _PIECE = 2.0
 def take_further(draft: MessageRequest, seconds: float, *, by_page: bool = True) -> Preflight:
     """Look at more of the audience of `draft`, for about `seconds`; how far it is now.
 
-    Raises DbmailError where the audience is such that nobody could get it.
+    What it says of failures is in the project's own language, whoever looks. Raises DbmailError where the audience
+    is such that nobody could get it; Preflight.DoesNotExist or IntegrityError where the draft has just been deleted.
     """
     mark = fingerprint(draft)
     row = _current(draft, mark)
     if by_page:
         Preflight.objects.filter(pk=row.pk).update(asked_at=timezone.now())
     if row.finished_at is None and row.fingerprint == mark:
-        piece = survey(draft, json.loads(row.after) if row.after else None, seconds)
+        with translation.override(settings.LANGUAGE_CODE):
+            piece = survey(draft, json.loads(row.after) if row.after else None, seconds)
         _keep(row, piece)
         row.refresh_from_db()
     return row
 
 
-def seen_of(draft: MessageRequest) -> Seen:
-    """What is known of the audience of `draft` as it is now; nothing if nobody has looked."""
+def still_failing(draft: MessageRequest) -> int:
+    """For how many people the text of `draft` is known to fail; 0 if it does not fail any more for those who are
+    known by name, whose data may have been mended: then everyone is looked at anew."""
     row = Preflight.objects.filter(messagerequest=draft, fingerprint=fingerprint(draft)).first()
-    return Seen.read(row.seen if row else {})
+    seen = Seen.read(row.seen if row else {})
+    keys = {key for tally in seen.failures.values() for key in tally.people}
+    if row is None or not keys:
+        return 0
+    people = draft.recipients.getList(get_user_model()).filter(pk__in=keys)
+    if look_at(draft, people).failed:
+        return seen.failed
+    _begin_anew(row, row.fingerprint)
+    return 0
 
 
 def fingerprint(draft: MessageRequest) -> str:
@@ -68,7 +84,8 @@ def _current(draft: MessageRequest, mark: str) -> Preflight:
     """The preflight of `draft`, begun anew where that changed or was looked at too long ago; still another's where
     somebody else begins it at this moment."""
     row, _made = Preflight.objects.get_or_create(messagerequest=draft, defaults={"fingerprint": mark})
-    stale = row.finished_at is not None and row.finished_at < timezone.now() - FRESH
+    fresh = FAILURES_FRESH if row.seen and Seen.read(row.seen).failed else FRESH
+    stale = row.finished_at is not None and row.finished_at < timezone.now() - fresh
     if stale or row.fingerprint != mark:
         _begin_anew(row, mark)
         row.refresh_from_db()
@@ -90,7 +107,7 @@ def _keep(row: Preflight, piece: Piece) -> None:
     if piece.after is None:
         if row.after:  # the different ones among all pieces
             for earlier in PreflightPiece.objects.filter(preflight=row.pk).iterator(chunk_size=20):
-                piece.keys.add_columns(earlier)
+                piece.keys.add(Keys.of(earlier))
             seen.reach = reach_of(piece.keys)
         _store(row, None, seen_json=seen.as_json(), after=row.after, finished_at=timezone.now())
     else:
@@ -117,17 +134,37 @@ def _store(
 def go_on(stop: Callable[[], bool], seconds: float) -> bool:
     """Take further what no page does, for about `seconds`; True if some of it is left."""
     end = time.monotonic() + seconds
-    draft = MessageRequest.State.DRAFT
-    Preflight.objects.filter(finished_at__isnull=True).exclude(messagerequest__state=draft).delete()
+    _forget_sent()
     waiting = Preflight.objects.filter(
-        finished_at__isnull=True, asked_at__lt=timezone.now() - LEFT_ALONE, messagerequest__state=draft
+        finished_at__isnull=True,
+        asked_at__lt=timezone.now() - LEFT_ALONE,
+        messagerequest__state=MessageRequest.State.DRAFT,
     )
-    for pk, request_id in waiting.order_by("asked_at").values_list("pk", "messagerequest"):
-        while Preflight.objects.filter(pk=pk, finished_at__isnull=True).exists():
+    for pk, request_id, as_read in waiting.order_by("asked_at").values_list("pk", "messagerequest", "asked_at"):
+        ours = _ours(pk, as_read)
+        while ours is not None:
             if stop() or time.monotonic() > end:
+                # Whoever comes next may go on at once.
+                Preflight.objects.filter(pk=pk, asked_at=ours).update(asked_at=ours - LEFT_ALONE)
                 return True
             _look_once(pk, request_id)
+            ours = _ours(pk, ours)
     return False
+
+
+def _ours(pk: int, asked_at: datetime) -> datetime | None:
+    """Say that it is being taken further, so that no other pass does the same; the time by which we know that nobody
+    else has said so since. None if somebody has, a page above all, or if it is finished."""
+    now = timezone.now()
+    mine = Preflight.objects.filter(pk=pk, asked_at=asked_at, finished_at__isnull=True).update(asked_at=now)
+    return Preflight.objects.filter(pk=pk).values_list("asked_at", flat=True).first() if mine else None
+
+
+@after_deadlock
+def _forget_sent() -> None:
+    """What was looked at before a broadcast was sent off is of no use after it."""
+    with suppress(IntegrityError):  # a page has just added to one: the next pass finds it
+        Preflight.objects.exclude(messagerequest__state=MessageRequest.State.DRAFT).delete()
 
 
 def _look_once(pk: int, request_id: int) -> None:
@@ -138,5 +175,5 @@ def _look_once(pk: int, request_id: int) -> None:
         raise  # no fault of the draft: the next pass goes on with it
     except Exception as error:
         # The project's own code runs here; what it raises stops this look only, and the page says what is wrong.
-        log.warning("Preflight of request %s ended: %s: %s", request_id, type(error).__name__, error)
+        log.warning("Preflight of request %s ended: %s", request_id, type(error).__name__)
         Preflight.objects.filter(pk=pk).delete()

@@ -1,6 +1,7 @@
-"""How many mails each send-to function makes: addresses that come twice count once, suppressed ones not at all."""
+"""How many mails each send-to function makes: the same text goes to an address once, and to a suppressed one never."""
 
 from array import array
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,13 +11,15 @@ from ..models import MessageRequest
 from ..recipients.sendto import kinds_of
 
 KINDS = ("self", "guardian", "emergency")
+#: Send-to functions and the kinds of contacts that they take.
+SENDTO = {name: kinds_of(name) for name, _label in MessageRequest.SENDTO_FN_CHOICES}
 #: Keys that are told apart at a time: sets take ten times the memory of arrays.
 _AT_A_TIME = 250_000
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """`duplicates`: how many times an address came again."""
+    """`duplicates`: how many mails are not made, since another person's says the same to the same address."""
 
     mails: int = 0
     suppressed: int = 0
@@ -32,51 +35,75 @@ def _no_keys() -> "array[int]":
 
 @dataclass(slots=True)
 class Keys:
-    """The addresses of some people, by kind of contact, and those of them that get no mail: as keys of 64 bits,
-    equal for equal addresses, from which nobody learns an address."""
+    """The mails of some people by kind of contact, and those of them that are not sent: as keys of 64 bits, equal for
+    the same text to the same address, from which nobody learns an address.
+
+    A person's contacts of several kinds may share an address: that counts once, under the first of KINDS.
+    """
 
     of_kind: dict[str, "array[int]"] = field(default_factory=lambda: {kind: _no_keys() for kind in KINDS})
     suppressed: "array[int]" = field(default_factory=_no_keys)
+    #: By send-to function, how many keys its people have among them.
+    links: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SENDTO, 0))
+
+    def add_person(self, keys: "Mapping[str, Iterable[int]]") -> None:
+        """One person's keys, by kind."""
+        for kind, found in keys.items():
+            self.of_kind[kind].extend(found)
+        for name, kinds in SENDTO.items():
+            self.links[name] += len({key for kind in kinds for key in keys.get(kind, ())})
 
     def add(self, other: "Keys") -> None:
         for kind in KINDS:
             self.of_kind[kind].extend(other.of_kind[kind])
         self.suppressed.extend(other.suppressed)
+        for name, number in other.links.items():
+            self.links[name] += number
 
-    def as_columns(self) -> dict[str, bytes]:
-        """The bytes of each column of a PreflightPiece."""
-        columns = {f"{kind}_keys": keys.tobytes() for kind, keys in self.of_kind.items()}
-        return {**columns, "suppressed_keys": self.suppressed.tobytes()}
+    def as_columns(self) -> dict[str, Any]:
+        """The columns of a PreflightPiece."""
+        columns: dict[str, Any] = {f"{kind}_keys": keys.tobytes() for kind, keys in self.of_kind.items()}
+        return {**columns, "suppressed_keys": self.suppressed.tobytes(), "links": self.links}
 
-    def add_columns(self, row: Any) -> None:
+    @classmethod
+    def of(cls, row: Any) -> "Keys":
         """What `as_columns` gave, of a PreflightPiece that was read."""
+        keys = cls(links=dict(row.links))
         for kind in KINDS:
-            self.of_kind[kind].frombytes(bytes(getattr(row, f"{kind}_keys")))
-        self.suppressed.frombytes(bytes(row.suppressed_keys))
+            keys.of_kind[kind].frombytes(bytes(getattr(row, f"{kind}_keys")))
+        keys.suppressed.frombytes(bytes(row.suppressed_keys))
+        return keys
 
 
-def key_of(address: str) -> int:
-    digest = salted_hmac("dbmail.preflight", address, algorithm="sha256").digest()
+def key_of(text: str) -> int:
+    digest = salted_hmac("dbmail.preflight", text, algorithm="sha256").digest()
     return int.from_bytes(digest[:8])
 
 
 def reach_of(keys: Keys) -> dict[str, Reach]:
     """Exact for these people, by send-to function."""
-    kinds = {name: kinds_of(name) for name, _label in MessageRequest.SENDTO_FN_CHOICES}
-    different, suppressed = dict.fromkeys(kinds, 0), dict.fromkeys(kinds, 0)
+    different, suppressed = dict.fromkeys(SENDTO, 0), dict.fromkeys(SENDTO, 0)
     parts = sum(map(len, keys.of_kind.values())) // _AT_A_TIME + 1
+    divided = {kind: _divide(found, parts) for kind, found in keys.of_kind.items()}
+    divided_suppressed = _divide(keys.suppressed, parts)
     for part in range(parts):
-        found = {kind: {key for key in keys.of_kind[kind] if key % parts == part} for kind in KINDS}
-        left_out = {key for key in keys.suppressed if key % parts == part}
-        for name, wanted in kinds.items():
-            addresses = set().union(*(found[kind] for kind in wanted))
-            different[name] += len(addresses)
-            suppressed[name] += len(addresses & left_out)
+        found = {kind: set(divided[kind][part]) for kind in KINDS}
+        left_out = set(divided_suppressed[part])
+        for name, kinds in SENDTO.items():
+            wanted = set().union(*(found[kind] for kind in kinds))
+            different[name] += len(wanted)
+            suppressed[name] += len(wanted & left_out)
     return {
-        name: Reach(
-            different[name] - suppressed[name],
-            suppressed[name],
-            sum(len(keys.of_kind[kind]) for kind in wanted) - different[name],
-        )
-        for name, wanted in kinds.items()
+        name: Reach(different[name] - suppressed[name], suppressed[name], keys.links[name] - different[name])
+        for name in SENDTO
     }
+
+
+def _divide(keys: "array[int]", parts: int) -> "list[array[int]]":
+    """Into parts of which no two hold the same key."""
+    if parts == 1:
+        return [keys]
+    divided = [_no_keys() for _part in range(parts)]
+    for key in keys:
+        divided[key % parts].append(key)
+    return divided

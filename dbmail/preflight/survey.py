@@ -1,17 +1,18 @@
 """A look over the audience of a draft, in pieces: each goes as far as its time allows and says where it stopped."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.utils.translation import gettext as _
 
-from ..addresses import normalise
+from ..addresses import Mailbox, normalise
 from ..conf import config
 from ..exceptions import DbmailError
 from ..models import MessageRequest, Suppression
+from ..models.email import copy_key
 from ..recipients.sendto import addresses_for, kinds_of
 from ..rendering.engine import CompiledTemplate, compile_template
 from ..rendering.message import MessageRenderer
@@ -40,49 +41,66 @@ def survey(request: MessageRequest, after: Any = None, seconds: float = 2.0) -> 
     Raises DbmailError where the audience is such that nobody could get it.
     """
     deadline = time.monotonic() + seconds
-    piece = Piece()
+    piece = Piece(after=after)
     users = request.recipients.getList(get_user_model()).order_by("pk")
     look = _look(request)
     while True:
-        chunk = list((users.filter(pk__gt=after) if after is not None else users)[:_CHUNK])
-        _addresses(piece, chunk, request)
-        for user in chunk:
-            after = user.pk
-            if look:
-                look.at(user, piece.seen)
-        piece.seen.people += len(chunk)
-        over = len(chunk) < _CHUNK
-        if over or time.monotonic() > deadline:
-            piece.after = None if over else after
-            piece.seen.reach = reach_of(piece.keys)
-            return piece
+        rest = users if piece.after is None else users.filter(pk__gt=piece.after)
+        chunk = list(rest[:_CHUNK])
+        in_time = _look_at_chunk(piece, chunk, request, look, deadline)
+        if in_time and len(chunk) < _CHUNK:
+            piece.after = None
+        if not in_time or piece.after is None or not chunk or time.monotonic() > deadline:
+            break
+    piece.seen.reach = reach_of(piece.keys)
+    return piece
 
 
-def _addresses(piece: Piece, users: Sequence[Any], request: MessageRequest) -> None:
-    keys: dict[str, int] = {}
-    reached: set[Any] = set()
+def look_at(request: MessageRequest, people: Iterable[Any]) -> Seen:
+    """What becomes of the text for these people."""
+    seen, look = Seen(), _look(request)
+    for user in people:
+        if look:
+            look.at(user, seen)
+    return seen
+
+
+def _look_at_chunk(
+    piece: Piece, users: Sequence[Any], request: MessageRequest, look: "_Look | None", deadline: float
+) -> bool:
+    """One person after the other; False if time was over before the last. The first is always looked at."""
+    boxes: dict[str, dict[Any, list[Mailbox]]] = {}
     troubled: dict[Any, str] = {}
     wanted = kinds_of(request.sendto_fn_name)
     for kind in KINDS:
-        if kind != "self" and not config().contacts:
-            continue
-        found, troubles = addresses_for(users, f"send_to_{kind}")
-        for pk, boxes in found.items():
-            for box in boxes:
-                address = normalise(box.address)
-                keys[address] = key_of(address)
-                piece.keys.of_kind[kind].append(keys[address])
-            if boxes and kind in wanted:
-                reached.add(pk)
-        if kind in wanted:
-            troubled |= troubles
-    left_out = suppressed(keys, request.category or Suppression.ALL)
-    piece.keys.suppressed.extend(keys[address] for address in left_out)
+        if kind == "self" or config().contacts:
+            boxes[kind], troubles = addresses_for(users, f"send_to_{kind}")
+            if kind in wanted:
+                troubled |= troubles
+    keys: dict[str, set[int]] = {}
+    in_time = True
     for user in users:
+        same = look.at(user, piece.seen) if look else ""
+        own: dict[str, list[int]] = {}
+        for kind, found in boxes.items():
+            own[kind] = []
+            for box in found[user.pk]:
+                address = normalise(box.address)
+                own[kind].append(key_of(f"{address}\0{same}"))
+                keys.setdefault(address, set()).add(own[kind][-1])
+        piece.keys.add_person(own)
         if user.pk in troubled:
             piece.seen.unresolved.note(str(user.pk))
-        elif user.pk not in reached:
+        elif not any(own.get(kind) for kind in wanted):
             piece.seen.without_address.note(str(user.pk))
+        piece.seen.people += 1
+        piece.after = user.pk
+        if time.monotonic() > deadline and user is not users[-1]:
+            in_time = False
+            break
+    for address in suppressed(keys, request.category or Suppression.ALL):
+        piece.keys.suppressed.extend(keys[address])
+    return in_time
 
 
 def _look(request: MessageRequest) -> "_Look | None":
@@ -102,16 +120,17 @@ class _Look:
         self.constant: set[str] | None = None
         self.looks = variable_templates(request)
 
-    def at(self, user: Any, seen: Seen) -> None:
+    def at(self, user: Any, seen: Seen) -> str:
+        """Note what becomes of it for `user`; equal for two people who get one copy where they share an address."""
         key = str(user.pk)
         try:
             rendered = self.renderer.render(user)
         except DbmailError as error:
             seen.failures_for(str(error)).note(key)
-            return
+            return key
         if not rendered.body.strip():
             seen.failures_for(_("Nothing of it is left for them.")).note(key)
-            return
+            return key
         seen.note_size(len(rendered.body.encode("utf-8", "replace")), key)
         context = request_context(self.request, user, self.variables) if self.looks else {}
         if self.constant is None:  # what is the same for everybody is looked at once
@@ -120,6 +139,7 @@ class _Look:
             self.looks = {name: look for name, look in self.looks.items() if name not in constant}
         for name in [*self.constant, *(name for name, look in self.looks.items() if _is_empty(look, context))]:
             seen.empty.setdefault(name, Tally()).note(key)
+        return copy_key(rendered.subject, rendered.body) if config().merge_families else key
 
     def _is_constant(self, root: str) -> bool:
         return root != "user" and not hasattr(self.variables.get(root), "get_msg_vars")

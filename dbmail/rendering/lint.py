@@ -1,6 +1,7 @@
 """What is wrong with a subject and body before they are sent."""
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from django.contrib.auth import get_user_model
@@ -13,6 +14,9 @@ from .guard import has_name
 from .text import is_html
 
 _ALWAYS = frozenset(["user", "request", "EMAIL_HOST_SENDER", unsubscribe_link.NAME])
+
+
+_FILTERED_LINK = re.compile(r"\{\{\s*unsubscribe_url\s*\|[^}]*\}\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +44,21 @@ def _problems(field: str, source: str, html: bool, known: frozenset[str]) -> lis
     except TemplateRejected as error:
         return [Problem(field, str(error), error.line, error.token)]
     return [
-        Problem(field, in_line(use.line, message), use.line, use.token)
-        for use in compiled.uses
-        if (message := _unknown(use, compiled, known))
+        *(
+            Problem(field, in_line(use.line, message), use.line, use.token)
+            for use in compiled.uses
+            if (message := _unknown(use, compiled, known))
+        ),
+        *_filtered_links(field, source),
     ]
+
+
+def _filtered_links(field: str, source: str) -> Iterator[Problem]:
+    """The link is put in after the filters have worked on what stands for it."""
+    for found in _FILTERED_LINK.finditer(source):
+        line = source.count("\n", 0, found.start()) + 1
+        message = in_line(line, _("{{ unsubscribe_url }} takes no filter."))
+        yield Problem(field, message, line, found[0])
 
 
 def _unknown(use: Use, compiled: CompiledTemplate, known: frozenset[str]) -> str:

@@ -9,6 +9,7 @@ from dbmail.cronmail import run_pass, upkeep
 from dbmail.exceptions import DbmailError
 from dbmail.models import MessageRequest, TextOfEmail, expire_unsent_emails
 from dbmail.outbox import control
+from dbmail.outbox.deliver import Sender
 
 from ..builders import a_mail, a_request, a_user
 
@@ -121,3 +122,42 @@ def test_a_later_or_no_last_moment_changes_nothing(relay):
     a_request()
     run_pass()
     assert TextOfEmail.objects.filter(state="sent").count() == 2
+
+
+def test_a_draft_whose_last_moment_is_being_typed_loses_nothing():
+    a_user("ann")
+    request = a_request()
+    request.process()
+    MessageRequest.objects.update(state="draft", processed=False)
+    over(request)
+    assert upkeep() == 0
+    assert TextOfEmail.objects.get().state == "queued"
+
+
+def test_a_failed_broadcast_keeps_its_reason_after_its_last_moment():
+    request = a_request(state="failed")
+    MessageRequest.objects.update(state_reason="A template.")
+    over(request)
+    upkeep()
+    request.refresh_from_db()
+    assert (request.state, request.state_reason) == ("failed", "A template.")
+
+
+def test_what_was_claimed_before_the_last_moment_goes_back_and_expires(relay):
+    for name in ("ann", "bob", "cleo"):
+        a_user(name)
+    request = a_request()
+    request.process()
+    sender = Sender()
+    claim = sender._claims.take
+
+    def take(*given):
+        rows = claim(*given)
+        over(request)
+        return rows
+
+    sender._claims.take = take
+    with sender:
+        sender.drain()
+    assert relay.recipients() == []
+    assert upkeep() == 3

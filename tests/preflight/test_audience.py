@@ -7,7 +7,7 @@ from django.contrib.auth import get_user_model
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbmail.models import Suppression
+from dbmail.models import PreflightPiece, Suppression, TextOfEmail
 from dbmail.preflight import reach as reaches
 from dbmail.preflight.audience import Audience, check_audience
 from dbmail.preflight.reach import KINDS, Keys, Reach, key_of, reach_of
@@ -37,7 +37,7 @@ def test_what_one_should_know_is_said_in_numbers_and_with_people():
     assert "Guardians" in said(sendto=BOTH)[0][2]
     assert "emergencies" in said(sendto="send_to_emergency")[0][2]
     assert "1 address is left out" in said(reach=Reach(4, 1))[0][2]
-    assert "2 times an address comes again" in said(reach=Reach(4, 0, 2))[0][2]
+    assert "2 mails less: the same text" in said(reach=Reach(4, 0, 2))[0][2]
     for seen, level, message in (
         ({"without_address": two}, "note", "2 people have no such address and get nothing."),
         ({"unresolved": two}, "warning", "2 people have an address that cannot be used."),
@@ -93,7 +93,7 @@ def test_however_many_reasons_there_are_a_few_are_told_apart_and_all_are_counted
 def test_addresses_that_come_twice_count_once_however_they_are_divided(found, left_out):
     keys = Keys()
     for kind, key in found:
-        keys.of_kind[kind].append(key)
+        keys.add_person({kind: [key]})
     keys.suppressed.extend(left_out)
     wanted = {key for kind, key in found if kind in ("self", "guardian")}
     links = sum(kind in ("self", "guardian") for kind, _key in found)
@@ -109,8 +109,9 @@ def test_addresses_that_come_twice_count_once_however_they_are_divided(found, le
 def test_a_key_tells_equal_addresses_and_fits_its_column():
     assert key_of("ann@example.org") == key_of("ann@example.org") != key_of("bob@example.org")
     keys = Keys()
-    keys.of_kind["self"].append(key_of("ann@example.org"))
+    keys.add_person({"self": [key_of("ann@example.org")]})
     assert len(keys.as_columns()["self_keys"]) == 8
+    assert Keys.of(PreflightPiece(**keys.as_columns())) == keys
 
 
 @pytest.mark.django_db
@@ -157,3 +158,36 @@ def test_a_text_that_nobody_can_get_leaves_the_addresses_to_be_counted():
     a_user("ann")
     seen = survey(a_request(msgtext="{% nonsense %}")).seen
     assert (seen.reach[""].mails, seen.failed) == (1, 0)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("text", "merges", "made"), [("Dear {{ user.first_name }}", True, 2), ("Hi", True, 1), ("Hi", False, 3)]
+)
+def test_it_counts_what_processing_will_make(text, merges, made, settings):
+    settings.DBMAIL = {**settings.DBMAIL, "MERGE_FAMILIES": merges}
+    for name in ("ann", "bob", "cleo"):
+        a_user(name, email="family@example.org", first_name="Ann" if name == "ann" else "You")
+    request = a_request(msgtext=text)
+    seen = survey(request).seen.reach[""]
+    request.process()
+    assert seen.mails == TextOfEmail.objects.count() == made
+    assert seen.duplicates == 3 - made
+
+
+@pytest.mark.django_db
+def test_a_persons_contacts_at_one_address_are_no_repetition():
+    ann = a_user("ann")
+    Profile.objects.create(user=ann, guardian_email="g@example.org")  # who is the emergency contact too
+    seen = survey(a_request(sendto_fn_name="send_to_guardian_and_emergency")).seen
+    assert seen.reach["send_to_guardian_and_emergency"] == Reach(1, 0, 0)
+
+
+@pytest.mark.django_db
+def test_a_slow_text_does_not_make_the_look_longer_than_it_may_be(monkeypatch):
+    for n in range(20):
+        a_user(f"u{n}")
+    moments = iter(range(1000))
+    monkeypatch.setattr("dbmail.preflight.survey.time.monotonic", lambda: next(moments))
+    piece = survey(a_request(), seconds=5)
+    assert 1 <= piece.seen.people < 10 and piece.after is not None

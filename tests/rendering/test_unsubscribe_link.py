@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.core.exceptions import ValidationError
 
 from dbmail.models import Suppression, TextOfEmail
 from dbmail.rendering.message import MessageRenderer
@@ -93,3 +94,9 @@ def test_what_anybody_may_read_unsubscribes_nobody(client, admin_client):
 def test_the_name_is_known_to_the_checks():
     request = a_request(msgtext=HTML, state="draft")
     request.full_clean()
+
+
+def test_a_filter_would_work_on_what_stands_for_the_link():
+    request = a_request(msgtext="Hello\n{{ unsubscribe_url|urlencode }}", state="draft")
+    with pytest.raises(ValidationError, match="takes no filter"):
+        request.full_clean()

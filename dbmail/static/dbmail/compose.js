@@ -23,7 +23,7 @@
       if (kept.problem) {
         state.textContent = kept.problem;
         state.classList.add("dbmail-bad");
-        stuck = true; // nothing more is kept from this page by itself
+        stuck = dirty = true; // nothing more is kept from this page by itself
         return goOn();
       }
       form.elements.token.value = kept.token;
@@ -71,12 +71,12 @@
 
   /* The audience in numbers */
   const survey = dbmail.survey(urls, formData, (seen) => {
-    found.audience = seen?.findings || [];
-    byId("survey-state").textContent = seen?.said || "";
-    if (seen) for (const place of form.querySelectorAll("[data-sendto]")) place.textContent = seen.mails[place.dataset.sendto] || "";
+    found.audience = seen.findings || [];
+    byId("survey-state").textContent = seen.problem || seen.said;
+    if (seen.mails) for (const place of form.querySelectorAll("[data-sendto]")) place.textContent = seen.mails[place.dataset.sendto] || "";
     showFindings();
   });
-  const surveySoon = dbmail.later(async () => { unseen = !(await survey.first()); everyoneSoon(); }, 900);
+  const surveySoon = dbmail.later(async () => { unseen = await survey.first(); everyoneSoon(); }, 900);
   /* Once the draft is saved and nobody is typing */
   const everyoneSoon = dbmail.later(() => {
     if (!unseen || dirty || saving || leaving) return;

@@ -11,8 +11,8 @@
     if (seen) { found.mail = seen.findings; show(); }
   });
   const survey = dbmail.survey(form.dataset, formData, (seen) => {
-    byId("survey-state").textContent = seen?.said || "";
-    if (!seen) return;
+    byId("survey-state").textContent = seen.problem || seen.said;
+    if (seen.problem) return;
     byId("confirm-mails").textContent = seen.chosen;
     found.audience = seen.findings;
     show();
