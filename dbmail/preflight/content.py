@@ -14,6 +14,8 @@ from .findings import Finding, Level
 CLIPPED_AFTER = 102 * 1024
 #: Phones show about this many characters of a subject.
 LONG_SUBJECT = 70
+#: What is left of the place of the link where a filter has changed it, in small letters.
+_LINK_SPOILT = "unsubscribe.invalid"
 _SCHEMES_WITHOUT_HOST = ("mailto", "tel", "sms")
 
 
@@ -95,7 +97,10 @@ def _unsubscribe(content: Content) -> Iterator[Finding]:
             "Mails carry no one-click unsubscribe link, because the site's https address is not set (SITE_URL)."
         )
         yield Finding(Level.WARNING, "msgtext", message)
-    if not content.has_link:
+    if _LINK_SPOILT in f"{content.text}{content.html}".lower():
+        message = _("{{ unsubscribe_url }} takes no filter.")
+        yield Finding(Level.ERROR, "msgtext", message)
+    elif not content.has_link:
         message = _(
             "Readers see no link to unsubscribe, and Gmail and Yahoo want one in bulk mail: {{ unsubscribe_url }}."
         )

@@ -137,6 +137,7 @@ def test_the_preview_shows_a_link_that_unsubscribes_nobody_and_misses_it_where_t
         found = admin_client.post(url("preview", draft), fields(draft, msgtext=text)).json()
         return found["text"], [f["message"] for f in found["findings"] if "unsubscribe_url" in f["message"]]
 
+    assert "takes no filter" in seen("{% filter upper %}{{ unsubscribe_url }}{% endfilter %}")[1][0]
     assert seen("Stop: {{ unsubscribe_url }}") == ("Stop: https://example.org/unsubscribe/example/", [])
     assert len(seen("Hello")[1]) == 1
     body = admin_client.post(url("body", draft), fields(draft, msgtext="{{ unsubscribe_url }}"))

@@ -25,6 +25,10 @@ def test_a_mail_whose_readers_see_no_way_out_is_pointed_out():
     assert "{{ unsubscribe_url }}" in said(has_link=False)[0][3]
 
 
+def test_a_link_that_something_has_changed_on_its_way_is_an_error():
+    assert [finding[0] for finding in said(text="HTTPS://UNSUBSCRIBE.INVALID/PLACE", has_link=False)] == ["error"]
+
+
 @pytest.mark.parametrize(
     ("body", "word"),
     [
