@@ -57,7 +57,7 @@ DATA = (
     r"\w(\(\\d\+\))?s?.*-\(class\|teachers\|students\)\$|ClassList|SectionList|PlainList|UserEmail|auth\.User",
     r'\{"children".*\}|\{"value".*\}',
     r"^(unknown|moderator|moderated|error)$",  # names of rules
-    r"\bUTC\b|^/email/\d$|^<html>.*",
+    r"\bUTC\b|^/email/\d+$|^<html>.*",
     r"\{\{.*\}\}|\{% include %\}|\buser(\.\w+)*|\brequest(\.\w+)*",  # names in templates
     r"EMAIL_HOST_SENDER|unsubscribe_url",
 )

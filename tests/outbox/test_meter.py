@@ -114,7 +114,7 @@ def test_a_queue_over_its_limit_is_looked_through_once_and_not_again_and_again(r
     assert len(queries) < 0.15 * 1000
     with CaptureQueriesContext(connection) as queries:
         assert send_email_requests().sent == 0
-    assert len(queries) < 20
+    assert len(queries) < 22  # two more than before there was a last moment
 
 
 def test_what_is_given_back_unsent_does_not_count(relay, settings):
