@@ -38,7 +38,7 @@ class Keys:
     """The mails of some people by kind of contact, and those of them that are not sent: as keys of 64 bits, equal for
     the same text to the same address, from which nobody learns an address.
 
-    A person's contacts of several kinds may share an address: that counts once, under the first of KINDS.
+    A person's contacts of several kinds may share an address: that is one mail and no repetition.
     """
 
     of_kind: dict[str, "array[int]"] = field(default_factory=lambda: {kind: _no_keys() for kind in KINDS})
