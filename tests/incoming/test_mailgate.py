@@ -99,7 +99,8 @@ def test_it_finds_the_projects_environment_and_settings_by_itself(database, tmp_
     (site / ".venv").symlink_to(sys.prefix)
     for name in ("manage.py", "dbmail", "testproject", "mailgates"):
         (site / name).symlink_to(REPOSITORY / name)
-    outside = Path(sys.base_prefix) / "bin" / Path(sys.executable).name
+    # By its whole name: Debian's own Python has no `python`.
+    outside = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
     command = [str(outside), "-S", str(SCRIPT), "--project", str(site)]
     done = subprocess.run(command, input=MESSAGE, env=environment(database, LOCAL_PART="all"), check=False)  # noqa: S603
     assert done.returncode == 0
