@@ -9,6 +9,6 @@ class DbmailConfig(AppConfig):
         from . import checks  # noqa: F401 - it registers them
 
         if apps.is_installed("anymail"):
-            from .providers.anymail import connect
+            from .feedback.anymail import connect
 
             connect()

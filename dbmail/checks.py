@@ -37,9 +37,9 @@ from .conf import config, layouts, load, read, site_url
 from .delivery import dkim
 from .delivery.backends import TIMEOUT
 from .delivery.connection import configured_backend, relay_name, speaks_smtp
-from .delivery.sender import allowed
+from .delivery.from_address import allowed
 from .exceptions import AddressError, LayoutError, SettingError
-from .providers.sendgrid import public_key
+from .feedback.sendgrid import public_key
 from .rendering.layout import Layout
 
 _NO_MAIL = {f"django.core.mail.backends.{name}" for name in ("console", "dummy", "filebased", "locmem")}

@@ -1,6 +1,6 @@
 """The seven send-to functions under the reference's import path: user -> [(address, name), ...]."""
 
-from .recipients.sendto import send_to_function
+from .audience.sendto import send_to_function
 
 send_to_self = send_to_function("send_to_self")
 send_to_guardian = send_to_function("send_to_guardian")

@@ -3,8 +3,8 @@
 from django.urls import path
 
 from . import views
-from .providers.views import sendgrid_events
-from .unsubscribe.views import unsubscribe
+from .feedback.views import sendgrid_events
+from .suppression.views import unsubscribe
 
 app_name = "dbmail"
 urlpatterns = [

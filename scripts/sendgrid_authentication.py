@@ -12,13 +12,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run from a checkout
 
 try:
-    from dbmail.domains import dmarc, gandi, sendgrid
+    from dbmail.dns import dmarc
+    from dbmail.dns.client import Dns
+    from dbmail.dns.errors import DomainsError, NotConfigured, WrongKey
+    from dbmail.dns.records import domain_name
+    from dbmail.domains import gandi, sendgrid
     from dbmail.domains.authenticate import Standing, Wishes, finish, set_up
-    from dbmail.domains.by_hand import ByHand
-    from dbmail.domains.check import Dns
-    from dbmail.domains.errors import DomainsError, NotConfigured, WrongKey
-    from dbmail.domains.records import domain_name
-    from dbmail.domains.registrar import Registrar
+    from dbmail.domains.registrar import ByHand, Registrar
     from dbmail.domains.route53 import Route53
 except ModuleNotFoundError as error:
     print(f"{error}. This Python has not what dbmail needs: pip install dbmail, or use one that has.", file=sys.stderr)

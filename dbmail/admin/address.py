@@ -11,9 +11,9 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
+from ..broadcasts.insight import trace
 from ..models import Suppression
-from ..outbox.trace import trace
-from ..unsubscribe.suppression import lift
+from ..suppression.entries import lift
 from .permissions import may_see_recipients
 
 #: Characters of the reason for lifting a suppression.

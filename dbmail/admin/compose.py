@@ -12,12 +12,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ..audience.builder import CONDITIONS, NOBODY, tree_of
+from ..audience.fields import audience_fields
 from ..conf import category_choices, config, layout_choices
 from ..exceptions import DbmailError
 from ..models import MessageRequest, PersistentQueryFilter
 from ..preflight.palette import palette
-from ..recipients.audience_fields import audience_fields
-from ..recipients.builder import CONDITIONS, NOBODY, tree_of
 from . import draft as drafts
 from .body_field import body_field
 from .permissions import may_compose, may_see_recipients, may_send

@@ -17,16 +17,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
 from ..addresses import normalise, parse_mailbox
+from ..broadcasts import control
+from ..broadcasts.validate import request_errors
 from ..conf import config
+from ..delivery.from_address import author
 from ..delivery.send import send_mail
 from ..exceptions import AddressError, DbmailError
 from ..models import MessageRequest
-from ..outbox import control
-from ..outbox.author import author
-from ..outbox.compose import request_headers
-from ..outbox.validate import request_errors
 from ..preflight.everyone import still_failing
 from ..preflight.survey import people_in
+from ..queue.compose import request_headers
 from ..rendering.message import MessageRenderer
 from . import draft as drafts
 from .compose import own_address, sendto_in_words

@@ -14,12 +14,12 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from ..dns.errors import DomainsError
+from ..dns.sentence import parts
 from ..doctor.checks import alignment, bulk_senders, dkim, dmarc, mx, spf
 from ..doctor.finding import Level
-from ..doctor.patience import Patience
+from ..doctor.gather import Patience
 from ..doctor.project import examine_project, keep
-from ..domains.errors import DomainsError
-from ..domains.sentence import parts
 from ..exceptions import DbmailError
 from ..models import DoctorReport
 from .permissions import ReadOnly, may_run_doctor, may_see_doctor

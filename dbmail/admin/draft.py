@@ -10,11 +10,11 @@ from django.contrib.auth import get_user_model
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ..audience import stored_query
+from ..audience.builder import parse_tree, to_q, tree_of
 from ..conf import category_choices, layout_choices
 from ..exceptions import DbmailError, UnstorableQuery
 from ..models import MessageRequest, PersistentQueryFilter
-from ..recipients import query_json
-from ..recipients.builder import parse_tree, to_q, tree_of
 from ..times import as_shown
 
 #: How browsers write a datetime-local.
@@ -67,7 +67,7 @@ class DraftForm(forms.Form):
                 raise forms.ValidationError(_("This audience does not exist any more."))
             return found
         try:
-            row = PersistentQueryFilter(item_model=label, q_filter=query_json.dump(to_q(tree)))
+            row = PersistentQueryFilter(item_model=label, q_filter=stored_query.dump_query(to_q(tree)))
         except UnstorableQuery as error:
             raise forms.ValidationError(str(error)) from None
         return row
@@ -112,7 +112,7 @@ def save(draft: MessageRequest) -> bool:
     before = MessageRequest.objects.select_related("recipients").get(pk=draft.pk).recipients
     if draft.recipients.pk is None:
         draft.recipients = PersistentQueryFilter.create_from_Q(
-            get_user_model(), query_json.load(draft.recipients.q_filter)
+            get_user_model(), stored_query.load_query(draft.recipients.q_filter)
         )
     values = {name: getattr(draft, name) for name in _FIELDS}
     kept = MessageRequest.objects.filter(pk=draft.pk, state=MessageRequest.State.DRAFT).update(

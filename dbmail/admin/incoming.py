@@ -15,8 +15,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from ..exceptions import DbmailError
-from ..incoming.moderation import approve, prospect, reject, replay
-from ..incoming.reading import legible
+from ..incoming.moderation import approve, legible, prospect, reject, replay
 from ..models import IncomingMessage, MailEvent
 from .paging import FastList, StateFilter, WordFilter, badge
 from .permissions import ReadOnly, RecipientsOnly, may_moderate, may_see_recipients

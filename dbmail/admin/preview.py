@@ -12,17 +12,16 @@ from django.utils.translation import gettext as _
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 
 from ..addresses import format_mailbox
+from ..audience.sendto import addresses_for
+from ..broadcasts.validate import request_errors
 from ..conf import site_url
+from ..delivery.from_address import author
 from ..delivery.headers import headers_that_unsubscribe
 from ..exceptions import AddressError, DbmailError, UnresolvableQuery
 from ..models import MessageRequest
-from ..outbox.author import author
-from ..outbox.compose import request_headers
-from ..outbox.validate import request_errors
-from ..preflight.content import Content, check_content
-from ..preflight.findings import Finding, Level
-from ..preflight.sender import check_sender
-from ..recipients.sendto import addresses_for
+from ..preflight.content import Content, Finding, Level, check_content
+from ..preflight.from_domain import check_sender
+from ..queue.compose import request_headers
 from ..rendering.message import MessageRenderer, Rendered
 from ..rendering.text import is_html
 from ..views import nobody

@@ -11,8 +11,8 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from ..audience.builder import NOBODY, to_q
 from ..models import MessageRequest, MessageVars, PersistentQueryFilter
-from ..recipients.builder import NOBODY, to_q
 
 _SHOWN = 20
 _COPIED = (

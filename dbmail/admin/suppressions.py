@@ -12,8 +12,7 @@ from django.utils.translation import gettext_lazy
 from ..addresses import check_address, normalise
 from ..exceptions import AddressError
 from ..models import Suppression
-from ..unsubscribe.entries import Entry, replaces
-from ..unsubscribe.suppression import suppress_all
+from ..suppression.entries import Entry, replaces, suppress_all
 from .paging import FastList, WordFilter
 from .permissions import may_see_recipients
 

@@ -11,15 +11,14 @@ from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from ..audience.builder import tree_of, words
 from ..conf import config
 from ..exceptions import DbmailError
 from ..models import MessageRequest, Preflight
 from ..preflight.audience import Audience, check_audience
 from ..preflight.everyone import take_further
-from ..preflight.reach import Reach
-from ..preflight.seen import Seen
+from ..preflight.reach import Reach, Seen
 from ..preflight.survey import people_in, survey
-from ..recipients.builder import tree_of, words
 from ..times import as_shown
 from .draft import DraftForm
 from .permissions import may_see_recipients

@@ -16,10 +16,10 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from ..broadcasts import control
+from ..broadcasts.insight import failure_groups, mails_of
 from ..exceptions import DbmailError
 from ..models import MailEvent, MessageRequest, TextOfEmail
-from ..outbox import control
-from ..outbox.failures import failure_groups, mails_of
 from ..preflight.survey import people_in
 from .compose import sendto_in_words
 from .permissions import may_compose, may_prepare, may_see_recipients, may_send

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from ..addresses import check_address, format_mailbox
 from ..conf import site_url
 from ..exceptions import AddressError, HeaderNotAllowed
-from ..unsubscribe import tokens
+from ..suppression import tokens
 
 #: Names that may be given besides X-...: none of them changes who gets a mail, who seems to send it, or its MIME.
 ALLOWED = frozenset(

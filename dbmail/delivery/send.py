@@ -10,12 +10,12 @@ from ..addresses import Mailbox, normalise, one_line, parse_mailbox
 from ..conf import check_category
 from ..exceptions import MailRefused
 from ..models.suppression import Suppression
-from ..unsubscribe.suppression import suppressed
+from ..suppression.entries import suppressed
 from . import headers as header_rules
 from . import return_path as return_paths
 from .connection import close_smtp, configured_backend, open_smtp, speaks_smtp
+from .from_address import check_sender
 from .message import Mail
-from .sender import check_sender
 from .smtp import transmit
 
 log = logging.getLogger(__name__)

@@ -12,14 +12,13 @@ import ipaddress
 import sys
 from collections.abc import Sequence
 
-from ..domains.check import Dns
-from ..domains.errors import DomainsError
-from ..domains.records import domain_name
+from ..dns.client import Dns
+from ..dns.errors import DomainsError
+from ..dns.records import domain_name
 from .examine import examine
 from .facts import Encryption, Relay, Setup
-from .finding import worst
+from .finding import as_json, as_text, worst
 from .gather import gather
-from .report import as_json, as_text
 
 EX_USAGE = 64
 

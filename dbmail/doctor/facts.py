@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from ..domains.sentence import Sentence as _
+from ..dns.sentence import Sentence as _
 
 #: Why something is not known where nobody waited any longer.
 UNANSWERED: str = _("no answer in time")

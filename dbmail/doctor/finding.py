@@ -1,11 +1,12 @@
-"""What a check has to say."""
+"""What a check has to say, and how that is shown to a person and to a program."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
-from ..domains.sentence import Sentence, parts
+from ..dns.sentence import Sentence, parts
 
 
 class Level(StrEnum):
@@ -40,3 +41,30 @@ class Finding:
 
 def worst(findings: Iterable[Finding]) -> Level:
     return max((finding.level for finding in findings), key=lambda level: level.exit_code, default=Level.OK)
+
+
+_MARKS = {Level.OK: "ok     ", Level.WARNING: "WARNING", Level.FAILURE: "FAILURE"}
+
+
+def as_text(findings: Sequence[Finding]) -> str:
+    """A line for each finding with what to do and the record below it, and a sum at the end."""
+    lines = []
+    for finding in findings:
+        lines.append(f"{_MARKS[finding.level]} {finding.about}: {finding.check}: {finding.title}")
+        lines += [f"        {text}" for text in _details(finding)]
+    counts = {level: sum(finding.level is level for finding in findings) for level in Level}
+    return "\n".join([*lines, "", ", ".join(f"{number} {level}" for level, number in counts.items())])
+
+
+def _details(finding: Finding) -> Iterable[str]:
+    if finding.advice:
+        yield f"-> {finding.advice}"
+    if finding.record:
+        yield f"   {finding.record}"
+    if finding.source:
+        yield f"   {finding.source}"
+
+
+def as_json(findings: Sequence[Finding]) -> str:
+    """`{"level": worst, "findings": [{level, check, about, title, advice, record, source, sentences}, ...]}`"""
+    return json.dumps({"level": worst(findings), "findings": [finding.as_dict() for finding in findings]}, indent=2)

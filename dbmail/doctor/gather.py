@@ -1,12 +1,17 @@
 """Facts about domains and the relay, from DNS and the network. Trouble is a fact too: nothing raises."""
 
 import ipaddress
-from collections.abc import Iterable
+import math
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from typing import TypeVar
 
-from ..domains import dmarc, spf
-from ..domains.check import Dns
-from ..domains.errors import BadSpf, DnsUnavailable
-from ..domains.records import parents
+from ..dns import dmarc, spf
+from ..dns.client import Dns
+from ..dns.errors import BadSpf, DnsUnavailable
+from ..dns.records import parents
 from . import probe
 from .facts import (
     UNANSWERED,
@@ -26,8 +31,42 @@ from .facts import (
     Setup,
     Spf,
 )
-from .patience import Patience
 from .spf_result import spf_result
+
+T = TypeVar("T")
+
+
+class Patience:
+    """`seconds` for everything together and `each` for one thing; without them, until each gives up by itself."""
+
+    def __init__(self, seconds: float = math.inf, each: float = math.inf) -> None:
+        self._each = each
+        #: When it ends, by time.monotonic().
+        self.until = time.monotonic() + seconds
+
+    def ask(self, question: Callable[[], T], unanswered: T) -> T:
+        """What `question` returns, or `unanswered` where that takes too long.
+
+        It is then left to its own time-outs: sockets wait for each line, and some systems' look-ups cannot be
+        stopped. So it may not touch the database.
+        """
+        wait = min(self._each, self.until - time.monotonic())
+        if wait == math.inf:
+            return question()
+        answer: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                answer.set_result(question())
+            except BaseException as error:  # raised again where the answer is waited for
+                answer.set_exception(error)
+
+        threading.Thread(target=run, daemon=True).start()
+        try:
+            return answer.result(max(wait, 0))
+        except TimeoutError:
+            return unanswered
+
 
 _ENDLESS = Patience()
 

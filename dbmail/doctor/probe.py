@@ -10,7 +10,7 @@ import urllib.parse
 import urllib.request
 from typing import Any
 
-from ..domains.sentence import Sentence as _
+from ..dns.sentence import Sentence as _
 from .facts import DomainFacts, Encryption, PageFacts, Probe, Relay, RelayFacts, Setup
 
 TIMEOUT = 10.0  # seconds, for each

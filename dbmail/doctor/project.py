@@ -15,18 +15,17 @@ from ..delivery import dkim, return_path
 from ..delivery.connection import configured_backend, speaks_smtp
 from ..delivery.headers import unsubscribe_headers
 from ..delivery.message import Mail
-from ..domains.check import Dns
-from ..domains.sentence import Sentence as _
+from ..dns.client import Dns
+from ..dns.sentence import Sentence as _
 from ..exceptions import DbmailError
 from ..models import DoctorReport, MailEvent, Suppression, TextOfEmail
-from ..unsubscribe import tokens
+from ..suppression import tokens
 from . import probe
 from .checks import sample as sample_mail
 from .examine import examine
 from .facts import UNANSWERED, Encryption, Feedback, PageFacts, Relay, Sample, Setup
 from .finding import Finding, Level
-from .gather import gather
-from .patience import Patience
+from .gather import Patience, gather
 
 _RECENT = timedelta(days=30)
 #: How the scope of a trial begins; no category or list is named so.

@@ -3,9 +3,9 @@
 import ipaddress
 from collections.abc import Callable
 
-from ..domains import spf
-from ..domains.errors import BadSpf, DnsUnavailable
-from ..domains.records import Record
+from ..dns import spf
+from ..dns.errors import BadSpf, DnsUnavailable
+from ..dns.records import Record
 
 Ask = Callable[[str, str], list[Record]]
 _RESULTS = {"+": "pass", "-": "fail", "~": "softfail", "?": "neutral"}

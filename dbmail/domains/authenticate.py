@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from . import dmarc, spf
-from .check import Dns
-from .errors import AccessDenied, BadSpf, ChangedMeanwhile, DnsUnavailable, RecordConflict, ZoneNotOurs
-from .records import Change, Plan, Record, parents, plan
+from ..dns import dmarc, spf
+from ..dns.client import Dns
+from ..dns.errors import AccessDenied, BadSpf, ChangedMeanwhile, DnsUnavailable, RecordConflict, ZoneNotOurs
+from ..dns.records import Change, Plan, Record, parents, plan
 from .registrar import Registrar
 from .sendgrid import Entry, SendGrid
 

@@ -22,10 +22,9 @@ import urllib.parse
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .errors import AccessDenied, ChangedMeanwhile, NotFound, ServiceError, ZoneNotOurs
+from ..dns.errors import AccessDenied, ChangedMeanwhile, NotFound, ServiceError, ZoneNotOurs
+from ..dns.records import Change, Record, parents, quoted, unquoted
 from .http import Api
-from .presentation import quoted, unquoted
-from .records import Change, Record, parents
 from .registrar import must_be_unchanged
 
 URL = "https://api.gandi.net/v5/livedns"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from .errors import AccessDenied, NotConfigured, NotFound, OutcomeUnknown, ServiceError, Unavailable, WrongKey
+from ..dns.errors import AccessDenied, NotConfigured, NotFound, OutcomeUnknown, ServiceError, Unavailable, WrongKey
 
 TIMEOUT = 20.0  # seconds for one step of one request: connect, or wait for the next bytes
 TRIES = 5

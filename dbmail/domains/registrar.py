@@ -1,10 +1,11 @@
-"""The one shape that all registrars have, and what they share."""
+"""The one shape that all registrars have; and no registrar, where a person enters the changes that are shown."""
 
 from collections.abc import Iterable
 from typing import Protocol
 
-from .errors import ChangedMeanwhile
-from .records import Change, Record
+from ..dns.client import Dns
+from ..dns.errors import ChangedMeanwhile
+from ..dns.records import Change, Record
 
 
 class Registrar(Protocol):
@@ -30,3 +31,28 @@ def must_be_unchanged(change: Change, now: Iterable[Record]) -> None:
     there = [record for record in now if record.name == change.name and record.type == change.type]
     if set(there) != set(change.old):
         raise ChangedMeanwhile(f"{change.name} {change.type} was changed by somebody else in the meantime.")
+
+
+_TYPES = ("A", "AAAA", "MX", "TXT", "NS")
+
+
+class ByHand:
+    """Any registrar, through whoever sits in front of it."""
+
+    name = "you"
+    posts = False
+
+    def __init__(self, dns: Dns) -> None:
+        self._dns = dns
+
+    def zone_for(self, name: str) -> str:
+        """The zone as DNS has it delegated. Raises DnsUnavailable."""
+        return self._dns.zone_of(name)
+
+    def records(self, zone: str, name: str) -> list[Record]:
+        """What DNS says at `name`. Behind an alias nothing else can be."""
+        alias = self._dns.ask(name, "CNAME")
+        return alias or [record for kind in _TYPES for record in self._dns.ask(name, kind)]
+
+    def apply(self, changes: Iterable[Change]) -> None:
+        """Nothing: the changes have been shown."""

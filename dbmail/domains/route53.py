@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from .errors import (
+from ..dns.errors import (
     AccessDenied,
     ChangedMeanwhile,
     NotConfigured,
@@ -19,8 +19,7 @@ from .errors import (
     WrongKey,
     ZoneNotOurs,
 )
-from .presentation import quoted, unquoted
-from .records import Change, Record, parents
+from ..dns.records import Change, Record, parents, quoted, unquoted
 from .registrar import must_be_unchanged
 
 _HOSTS = ("CNAME", "MX", "NS", "PTR", "SRV")

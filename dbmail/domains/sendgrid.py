@@ -22,9 +22,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import OutcomeUnknown, ServiceError, Unavailable
+from ..dns.errors import OutcomeUnknown, ServiceError, Unavailable
+from ..dns.records import Record
 from .http import Api
-from .records import Record
 
 URL = "https://api.sendgrid.com"  # https://api.eu.sendgrid.com for regional subusers in the EU
 _PAGE = 50

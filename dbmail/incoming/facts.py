@@ -4,9 +4,9 @@ import hashlib
 from dataclasses import dataclass, field
 
 from ..addresses import Mailbox, normalise, one_line, parse_mailbox
+from ..delivery.header_block import HeaderBlock, readable
 from ..exceptions import AddressError
 from .authentication import Result, results
-from .headers import HeaderBlock, readable
 
 
 @dataclass(frozen=True, slots=True)

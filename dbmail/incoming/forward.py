@@ -8,9 +8,9 @@ from django.utils import timezone
 
 from ..addresses import Mailbox, format_mailbox, normalise
 from ..conf import config
+from ..delivery.header_block import HeaderBlock, split
 from ..models import Forward, IncomingMessage, Suppression, TextOfEmail
-from ..unsubscribe.suppression import not_sent, suppressed
-from .headers import HeaderBlock, split
+from ..suppression.entries import not_sent, suppressed
 from .rewrite import ListStyle, for_alias, for_list
 from .route import Plan
 from .rules import list_id

@@ -21,10 +21,10 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from ..conf import config
+from ..delivery.header_block import split
 from ..models import Forward, IncomingMessage
 from .facts import Envelope, read
 from .forward import forward
-from .headers import split
 from .own_addresses import carry_out
 from .route import Plan, make_plan
 from .rules import EX_NOUSER, EX_OK, EX_TEMPFAIL, Decision, Verdict

@@ -8,9 +8,9 @@ from django.db import connections
 
 from ..addresses import domain_of
 from ..conf import config
+from ..delivery.header_block import split
 from .facts import Envelope, claimed_sender
 from .gate import preview, receive
-from .headers import split
 from .route import Plan
 from .rules import EX_TEMPFAIL, Verdict
 
@@ -30,7 +30,7 @@ def take(environment: Mapping[str, bytes | None], raw: bytes) -> int:
 def _send_at_once(forward_id: int) -> None:
     if config().incoming_send_seconds:
         # Most messages that come in never get here: the outbox is loaded for those that do.
-        from ..outbox.at_once import send_at_once
+        from .at_once import send_at_once
 
         send_at_once(forward_id, config().incoming_send_seconds)
 

@@ -14,12 +14,12 @@ from django.utils.translation import gettext as _
 
 from ..addresses import normalise, parse_mailbox
 from ..conf import config
+from ..delivery.header_block import HeaderBlock, split
 from ..delivery.send import send_mail
 from ..models import IncomingMessage
 from .authentication import vouched_by
 from .facts import Facts, read
-from .headers import HeaderBlock, split
-from .posters import standing
+from .route import standing
 from .rules import EX_OK, Decision, Verdict
 
 logger = logging.getLogger(__name__)

@@ -7,12 +7,12 @@ from django.utils.translation import gettext as _
 from ..addresses import domain_of
 from ..delivery import return_path
 from ..exceptions import InvalidToken
+from ..feedback import reports
+from ..feedback.events import record
+from ..feedback.reports import Outcome, Report, parse
 from ..models import IncomingMessage, MailEvent, Suppression, TextOfEmail
-from ..unsubscribe import tokens
-from ..unsubscribe.preferences import stop
-from . import odd_bounces
-from .bounces import Outcome, Report, parse
-from .events import record
+from ..suppression import tokens
+from ..suppression.preferences import stop
 from .facts import Envelope, Facts
 from .rules import Decision, Verdict
 
@@ -39,7 +39,7 @@ def own_purpose(envelope: Envelope, facts: Facts, raw: bytes) -> Returned | Unsu
     try:
         if "+" in envelope.local_part:
             mail_id = return_path.read(envelope.recipient)
-            return Returned(mail_id, parse(raw) or odd_bounces.parse(raw))
+            return Returned(mail_id, parse(raw) or reports.parse_odd(raw))
         own_domain = domain_of(return_path.plain())
         if envelope.local_part.lower() == _UNSUBSCRIBE and domain_of(envelope.recipient) == own_domain:
             return Unsubscribe(tokens.read(facts.subject.rpartition(" ")[2]))

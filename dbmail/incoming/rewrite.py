@@ -11,9 +11,9 @@ from email.utils import formatdate, getaddresses
 from urllib.parse import quote
 
 from ..addresses import Mailbox, ascii_domain, normalise, one_line, parse_mailbox
+from ..delivery.header_block import HeaderBlock, address_spec, encoded, mailbox, readable
 from ..exceptions import AddressError
 from .facts import Envelope, Facts
-from .headers import HeaderBlock, address_spec, encoded, mailbox, readable
 from .rules import list_id
 
 #: Written by one hop for itself, or telling who else got it: never passed on.
@@ -93,7 +93,7 @@ def _marked(block: HeaderBlock, envelope: Envelope) -> HeaderBlock:
     block = block.without(("x-esp-sender",)).with_field("X-ESP-SENDER", "version 2")
     block = block.with_field("X-Loop", envelope.recipient.encode("utf-8"))
     if not block.first("message-id"):
-        from ..models.email import new_message_id
+        from ..models.mail import new_message_id
 
         block = block.with_field("Message-ID", f"<{new_message_id()}>")
     if not block.first("date"):

@@ -2,23 +2,41 @@
 
 import inspect
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from email.message import Message
 
+from django.contrib.auth import get_user_model
 from django.utils.translation import gettext as _
 
 from ..addresses import Mailbox, check_address, normalise, parse_mailbox
 from ..conf import config
+from ..delivery.header_block import HeaderBlock, readable_message, split
 from ..exceptions import AddressError, DbmailError, SettingError
 from ..models import EmailList
 from .facts import Envelope, Facts, read
-from .headers import HeaderBlock, readable_message, split
 from .match import BadPattern, Match, SlowPattern, match
 from .own_addresses import Returned, Unsubscribe, judge, own_purpose
-from .posters import standing
 from .receivers import BaseHandler, handler_class
-from .rules import EX_NOUSER, Decision, Limits, Route, Verdict, judge_message, judge_row
+from .rules import EX_NOUSER, Decision, Limits, Route, Standing, Verdict, judge_message, judge_row
 from .store import seen_before
+
+
+def standing(author: Mailbox | None, members: Iterable[Mailbox], owners: Iterable[str]) -> Standing:
+    """Whether the author is a user, staff (or an owner of the list), or among `members`."""
+    if author is None:
+        return Standing()
+    address = normalise(author.address)
+    model = get_user_model()
+    named = {f"{model.get_email_field_name()}__iexact": author.address, "is_active": True}
+    users = list(model._default_manager.filter(**named)[:50])
+    is_owner = any(normalise(owner) == address for owner in owners)
+    return Standing(
+        is_registered=bool(users),
+        is_staff=is_owner or any(getattr(user, "is_staff", False) for user in users),
+        is_member=any(normalise(member.address) == address for member in members),
+    )
+
 
 logger = logging.getLogger(__name__)
 

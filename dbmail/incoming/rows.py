@@ -1,6 +1,7 @@
-"""What is wrong with a row of EmailList, for whoever is typing it, and which rows can never have an effect."""
+"""The rows of EmailList: those that a site begins with, and what is wrong with one, for whoever is typing it."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext as _
@@ -14,6 +15,21 @@ from .receivers import handler_class
 if TYPE_CHECKING:
     from ..models import EmailList
 
+
+@dataclass(frozen=True, slots=True)
+class DefaultRow:
+    seq: int
+    regex: str
+    handler: str
+    description: str
+
+
+DEFAULT_ROWS = (
+    DefaultRow(10, r"^\w(\d+)s(\d+)-(class|teachers|students)$", "SectionList", "Individual sections of a class"),
+    DefaultRow(20, r"^\w(\d+)-(class|teachers|students)$", "ClassList", "Email class rosters"),
+    DefaultRow(30, r"^(.*)$", "PlainList", "Manual email list redirects"),
+    DefaultRow(40, r"^(.*)$", "UserEmail", "Addresses of teachers and staff"),
+)
 #: Inputs on which patterns that backtrack take their time.
 _HARD = (*(character * 63 + "!" for character in "a1-._"), "a1" * 31 + "!", "aA1-" * 15 + "!")
 

@@ -5,9 +5,9 @@ from datetime import timedelta
 from django.utils import timezone
 
 from ..addresses import format_mailbox, one_line
+from ..delivery.header_block import HeaderBlock
 from ..models import IncomingMessage
 from .facts import Envelope, Facts, content_hash
-from .headers import HeaderBlock
 
 #: Of a message over the size limit this much is kept, in bytes: enough for its header.
 KEPT_OF_TOO_LARGE = 65_536

@@ -5,7 +5,7 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
-import dbmail.models.email
+import dbmail.models.mail
 
 
 class Migration(migrations.Migration):
@@ -356,7 +356,7 @@ class Migration(migrations.Migration):
                 (
                     "message_id",
                     models.CharField(
-                        default=dbmail.models.email.new_message_id,
+                        default=dbmail.models.mail.new_message_id,
                         editable=False,
                         help_text="The same on every try.",
                         max_length=255,

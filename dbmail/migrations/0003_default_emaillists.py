@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-# As they were when this migration was written; what people use today is in dbmail/incoming/default_rows.py.
+# As they were when this migration was written; what people use today is in dbmail/incoming/rows.py.
 ROWS = [
     (10, r"^\w(\d+)s(\d+)-(class|teachers|students)$", "SectionList", "Individual sections of a class"),
     (20, r"^\w(\d+)-(class|teachers|students)$", "ClassList", "Email class rosters"),

@@ -1,20 +1,16 @@
 """What callers import. Tables live in the files beside this one, verbs in the rooms beside this folder."""
 
+from ..broadcasts.expire import expire_unsent_emails
 from ..delivery.backends import CustomSMTPBackend
 from ..delivery.send import send_mail
-from ..outbox.expire import expire_unsent_emails
-from ..rendering.context import ActionHandler
+from ..rendering.variables import ActionHandler
+from .audience import PersistentQueryFilter
 from .broadcast import MessageRequest, MessageVars
-from .doctor import DoctorReport
-from .email import Attempt, EmailRequest, TextOfEmail
 from .events import MailEvent
-from .filters import PersistentQueryFilter
-from .heartbeat import Heartbeat
-from .incoming import Forward, IncomingMessage
-from .preflight import Preflight, PreflightPiece
-from .routing import EmailList, PlainRedirect
+from .incoming import EmailList, Forward, IncomingMessage, PlainRedirect
+from .mail import Attempt, EmailRequest, TextOfEmail
+from .operations import DoctorReport, Heartbeat, Preflight, PreflightPiece, RateCount, RelayTrouble
 from .suppression import Suppression
-from .throttle import RateCount, RelayTrouble
 
 __all__ = [
     "ActionHandler",

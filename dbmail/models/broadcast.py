@@ -13,9 +13,9 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ..conf import category_choices, layout_choices
+from ..database import wake_workers
 from ..exceptions import DbmailError
-from ..wake import wake_workers
-from .filters import PersistentQueryFilter
+from .audience import PersistentQueryFilter
 
 
 class MessageRequestQuerySet(models.QuerySet["MessageRequest"]):
@@ -191,7 +191,7 @@ class MessageRequest(models.Model):
 
     def clean(self) -> None:
         """Check all that can be known before anything is rendered; ValidationError by field."""
-        from ..outbox.validate import request_errors
+        from ..broadcasts.validate import request_errors
 
         errors = request_errors(self)
         errors.pop("category", None)  # the field's own choices say so
@@ -239,7 +239,7 @@ class MessageRequest(models.Model):
     @classmethod
     def get_sendto_fn_callable(cls, sendto_fn_name: str) -> Callable[[Any], list[tuple[str, str]]]:
         """The function user -> [(address, name), ...] of this name. Raises UnknownSendTo."""
-        from ..recipients.sendto import send_to_function
+        from ..audience.sendto import send_to_function
 
         return send_to_function(sendto_fn_name)
 
@@ -254,25 +254,25 @@ class MessageRequest(models.Model):
 
         Raises DbmailError after it has marked this request as failed, with the reason.
         """
-        from ..outbox.process import process_request
+        from ..queue.process import process_request
 
         return process_request(self)
 
     def pause(self) -> bool:
         """Stop processing and sending within one batch; False if it is not under way."""
-        from ..outbox.control import pause
+        from ..broadcasts.control import pause
 
         return pause(self)
 
     def resume(self) -> bool:
         """Go on after a pause; False if it was not paused."""
-        from ..outbox.control import resume
+        from ..broadcasts.control import resume
 
         return resume(self)
 
     def cancel(self) -> bool:
         """Drop whatever has not left yet, for good; False if it had ended already."""
-        from ..outbox.control import cancel
+        from ..broadcasts.control import cancel
 
         return cancel(self)
 

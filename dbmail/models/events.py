@@ -4,8 +4,8 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from .email import TextOfEmail
 from .incoming import IncomingMessage
+from .mail import TextOfEmail
 
 
 class MailEvent(models.Model):

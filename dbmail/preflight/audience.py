@@ -8,10 +8,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from ..models import MessageRequest
-from .content import CLIPPED_AFTER
-from .findings import Finding, Level
-from .reach import Reach
-from .seen import Seen, Tally
+from .content import CLIPPED_AFTER, Finding, Level
+from .reach import Reach, Seen, Tally
 
 
 @dataclass(frozen=True, slots=True)

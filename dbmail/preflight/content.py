@@ -2,13 +2,30 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from html.parser import HTMLParser
 from urllib.parse import SplitResult, urlsplit
 
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
-from .findings import Finding, Level
+
+class Level(StrEnum):
+    ERROR = "error"  # it cannot be sent like this
+    WARNING = "warning"  # it can, and readers will see it
+    NOTE = "note"  # good to know
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One sentence, and the field of the page where it can be put right; the keys of a few people whom it is about."""
+
+    level: Level
+    field: str
+    message: str
+    line: int | None = None
+    people: tuple[str, ...] = ()
+
 
 #: Gmail shows no more than this of a mail, in bytes.
 CLIPPED_AFTER = 102 * 1024

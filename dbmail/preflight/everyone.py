@@ -18,10 +18,9 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 from django.utils import timezone, translation
 
+from ..database import after_deadlock
 from ..models import MessageRequest, MessageVars, Preflight, PreflightPiece
-from ..outbox.again import after_deadlock
-from .reach import Keys, reach_of
-from .seen import Seen
+from .reach import Keys, Seen, reach_of
 from .survey import Piece, look_at, survey
 
 log = logging.getLogger(__name__)

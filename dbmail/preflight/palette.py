@@ -10,8 +10,8 @@ from ..exceptions import DbmailError
 from ..models import MessageRequest
 from ..rendering.engine import compile_template
 from ..rendering.names import is_hidden
-from ..rendering.unsubscribe_link import PLACE, example
 from ..rendering.variables import load_variables, request_context
+from ..suppression.tokens import PLACE, example
 
 _MAX_SAMPLE = 80
 

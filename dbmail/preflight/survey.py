@@ -9,18 +9,17 @@ from django.contrib.auth import get_user_model
 from django.utils.translation import gettext as _
 
 from ..addresses import Mailbox, normalise
+from ..audience.sendto import addresses_for, kinds_of
 from ..conf import config
 from ..exceptions import DbmailError
 from ..models import MessageRequest, Suppression
-from ..models.email import copy_key
-from ..recipients.sendto import addresses_for, kinds_of
+from ..models.mail import copy_key
 from ..rendering.engine import CompiledTemplate, compile_template
 from ..rendering.message import MessageRenderer
 from ..rendering.text import is_html
 from ..rendering.variables import load_variables, request_context
-from ..unsubscribe.suppression import suppressed
-from .reach import KINDS, Keys, key_of, reach_of
-from .seen import Seen, Tally
+from ..suppression.entries import suppressed
+from .reach import KINDS, Keys, Seen, Tally, key_of, reach_of
 
 _CHUNK = 500
 

@@ -36,10 +36,10 @@ from django.utils.translation import gettext_noop
 
 from ..conf import config
 from ..exceptions import SettingError, TemplateRejected
-from .filters import check_argument, library
 from .guard import Missing, call, guard, look_up
 from .limits import KEEPING_NODES, LimitedNodeList, LoopBody, budget_of, limited_context
 from .names import is_secret
+from .template_filters import check_argument, library
 from .text_template import CLOSE, OPEN
 
 _CONSTANTS = frozenset(["True", "False", "None"])

@@ -11,9 +11,9 @@ from django.utils.translation import gettext as _
 
 from ..conf import layouts
 from ..exceptions import LayoutError
+from ..suppression.tokens import NAME, PLACE
 from .text import is_html
 from .text_template import CLOSE, OPEN, mark
-from .unsubscribe_link import NAME, PLACE
 
 # Where the body goes, and the subject in an outline.
 _BODY, _SUBJECT = f"{OPEN}body{CLOSE}", f"{OPEN}subject{CLOSE}"

@@ -8,12 +8,12 @@ from django.contrib.auth import get_user_model
 from django.utils.translation import gettext as _
 
 from ..exceptions import TemplateRejected
-from . import unsubscribe_link
+from ..suppression import tokens
 from .engine import CompiledTemplate, Use, compile_template, in_line
 from .guard import has_name
 from .text import is_html
 
-_ALWAYS = frozenset(["user", "request", "EMAIL_HOST_SENDER", unsubscribe_link.NAME])
+_ALWAYS = frozenset(["user", "request", "EMAIL_HOST_SENDER", tokens.NAME])
 
 
 _FILTERED_LINK = re.compile(r"\{\{\s*unsubscribe_url\s*\|[^}]*\}\}")

@@ -5,11 +5,11 @@ from typing import Any
 
 from ..addresses import one_line
 from ..models.broadcast import MessageRequest
+from ..suppression.tokens import NAME, PLACE, example, link_for
 from .engine import compile_template
 from .layout import Frame, fragment, layout_of
 from .text import is_html, text_from_html
 from .text_template import Pieces, TextTemplate, split, text_template
-from .unsubscribe_link import NAME, PLACE, example, link_for
 from .variables import load_variables, request_context
 
 _NO_LAYOUT = Frame()

@@ -18,9 +18,32 @@ from django.utils.translation import gettext as _
 from ..addresses import domain_of, parse_mailbox
 from ..exceptions import MissingVariable, UnstorableVariable
 from ..models.broadcast import MessageRequest, MessageVars
-from . import unsubscribe_link
-from .context import ActionHandler
+from ..suppression import tokens
+from .guard import Shown, call, find
 from .names import is_hidden
+
+
+class ActionHandler(Shown):
+    """`obj` as a template sees it when the mail goes to `user`.
+
+    An object that has `get_msg_vars(user, key)` answers with it; where that is None, and on every other
+    object, the attribute `key` counts. Its text is the object's own. Secret and private names do not exist.
+    """
+
+    __slots__ = ("_user",)
+
+    def __init__(self, obj: Any, user: Any) -> None:
+        super().__init__(obj)
+        self._user = user
+
+    def _find(self, name: str) -> Any:
+        answer = getattr(self._object, "get_msg_vars", None)
+        if answer is not None:
+            value = answer(self._user, name)
+            if value is not None:
+                return call(value)
+        return find(self._object, name)
+
 
 _MAX_NAME = 128
 
@@ -65,7 +88,7 @@ def request_context(
     context = {
         name: ActionHandler(value, user) if isinstance(value, Model) else value for name, value in given.items()
     }
-    context.setdefault(unsubscribe_link.NAME, unsubscribe_link.PLACE)
+    context.setdefault(tokens.NAME, tokens.PLACE)
     context["user"] = ActionHandler(user, user)
     context["request"] = ActionHandler(msgrequest, user)
     context["EMAIL_HOST_SENDER"] = email_host_sender()

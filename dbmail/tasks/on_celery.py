@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from . import work
+from ..service import work
 
 try:
     from celery import shared_task

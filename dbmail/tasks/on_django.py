@@ -2,7 +2,7 @@
 
 from django.core.exceptions import ImproperlyConfigured
 
-from . import work
+from ..service import work
 
 try:
     from django.tasks import task

@@ -63,8 +63,8 @@ def dbmail(number: int, program: Any, lap: Callable[[str], None]) -> None:
     from django.contrib.auth import get_user_model
     from django.db.models import Q
 
-    from dbmail.cronmail import process_messages, send_email_requests
     from dbmail.models import MessageRequest, PersistentQueryFilter
+    from dbmail.service.passes import process_messages, send_email_requests
 
     model = get_user_model()
     MessageRequest.createRequest(
@@ -100,7 +100,7 @@ def _another() -> "subprocess.Popen[str]":
 
 
 def another(number: int, program: Any, lap: Callable[[str], None]) -> None:
-    from dbmail.cronmail import send_email_requests
+    from dbmail.service.passes import send_email_requests
 
     lap("start")
     print("ready", flush=True)

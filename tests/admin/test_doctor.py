@@ -10,10 +10,10 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import resolve, reverse
 
+from dbmail.dns import client as check
 from dbmail.doctor.finding import Finding, Level
-from dbmail.doctor.patience import Patience
+from dbmail.doctor.gather import Patience
 from dbmail.doctor.project import examine_project, keep
-from dbmail.domains import check
 from dbmail.models import DoctorReport, Suppression
 
 from ..builders import a_user

@@ -14,11 +14,12 @@ from django.urls import reverse
 from django.utils import timezone, translation
 
 from dbmail.addresses import Mailbox
+from dbmail.broadcasts import control, notices
 from dbmail.conf import config
 from dbmail.delivery.smtp import Reply, Stage, lost
 from dbmail.exceptions import DbmailError
+from dbmail.feedback.reports import Kind, Outcome, Report
 from dbmail.incoming import own_addresses, rules
-from dbmail.incoming.bounces import Kind, Outcome, Report
 from dbmail.incoming.facts import Envelope, Facts
 from dbmail.incoming.own_addresses import Returned, Unsubscribe
 from dbmail.models import (
@@ -31,9 +32,9 @@ from dbmail.models import (
     Suppression,
     TextOfEmail,
 )
-from dbmail.outbox import breaker, control, report, retry
-from dbmail.unsubscribe import tokens
-from dbmail.unsubscribe.suppression import lift
+from dbmail.queue import decide, watch
+from dbmail.suppression import tokens
+from dbmail.suppression.entries import lift
 
 from ..builders import a_mail, a_request, a_user
 from ..incoming.builders import post
@@ -267,20 +268,20 @@ def test_why_a_mail_did_not_go(wide_letters, settings):
         Reply(501, "5.1.7 1", Stage.MAIL),
         Reply(451, "1", Stage.RCPT),
     ]
-    said = [retry.decide(reply, 8, config()).reason for reply in replies]
-    said += [breaker.judge(1, 99, 0.1).reason]
+    said = [decide.decide(reply, 8, config()).reason for reply in replies]
+    said += [watch.judge(1, 99, 0.1).reason]
     assert english(said, (r"\bMAIL\b|\bRCPT\b|ConnectionResetError", r"DBMAIL\W+BREAKER")) == []
 
 
 def test_the_mails_to_authors(wide_letters):
-    failures = report.SendReport()
+    failures = notices.SendReport()
     broadcast = a_request(subject="Ω", state_reason="1")
     for request_id in (broadcast.pk, None):
-        for number in range(report.EXAMPLES + 1):
+        for number in range(notices.EXAMPLES + 1):
             failures.failed(request_id, f"{number}@example.org", "1")
     failures.paused.append(broadcast.pk)
-    report.report_failures(failures)
-    report.report_paused(failures)
-    report.report_request_failed(broadcast)
+    notices.report_failures(failures)
+    notices.report_paused(failures)
+    notices.report_request_failed(broadcast)
     assert len(mail.outbox) == 4
     assert english([text for each in mail.outbox for text in (each.subject, each.body)], DATA) == []

@@ -6,7 +6,7 @@ from django.contrib.auth.models import Permission
 from django.core.management import call_command
 from django.urls import reverse
 
-from dbmail.incoming.reading import legible
+from dbmail.incoming.moderation import legible
 from dbmail.models import EmailList, IncomingMessage, PlainRedirect, TextOfEmail
 
 from ..builders import a_user

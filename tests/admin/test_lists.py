@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from dbmail.admin.paging import REACHABLE
+from dbmail.broadcasts.insight import MAILS
 from dbmail.models import (
     Attempt,
     EmailList,
@@ -19,7 +20,6 @@ from dbmail.models import (
     Suppression,
     TextOfEmail,
 )
-from dbmail.outbox.trace import MAILS
 
 from ..builders import a_mail, a_request, a_user
 from ..incoming.builders import post

@@ -13,11 +13,11 @@ from django.core.management import call_command
 from django.urls import reverse
 from django.utils import timezone
 
+from dbmail.broadcasts import control
+from dbmail.broadcasts.insight import failure_groups, reason_of
 from dbmail.models import MailEvent, MessageRequest, Suppression, TextOfEmail
-from dbmail.outbox import control
-from dbmail.outbox.failures import failure_groups, reason_of
-from dbmail.outbox.process import process_in_chunks
-from dbmail.unsubscribe.suppression import lift
+from dbmail.queue.process import process_in_chunks
+from dbmail.suppression.entries import lift
 
 from ..builders import a_request, a_user
 

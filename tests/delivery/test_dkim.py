@@ -11,11 +11,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from dbmail.addresses import Mailbox
-from dbmail.cronmail import run_pass
 from dbmail.delivery.dkim import public_key
 from dbmail.delivery.message import Mail
 from dbmail.exceptions import CannotSign
 from dbmail.models import send_mail
+from dbmail.service.passes import run_pass
 
 from ..builders import a_mail as a_row
 from ..builders import a_user

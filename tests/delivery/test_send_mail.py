@@ -13,7 +13,7 @@ from dbmail.exceptions import (
     UnknownCategory,
 )
 from dbmail.models import Suppression, send_mail
-from dbmail.unsubscribe import tokens
+from dbmail.suppression import tokens
 
 from ..builders import a_user
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from dbmail.doctor.finding import Level
 from dbmail.doctor.project import examine_project, project_setup
-from dbmail.events import NewEvent, record_events
+from dbmail.feedback.events import NewEvent, record_events
 from dbmail.models import Suppression, TextOfEmail
 
 from .test_doctor import GOOD, OTHERS, of

@@ -9,12 +9,12 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from dbmail.dns.client import Dns
 from dbmail.doctor.__main__ import main
 from dbmail.doctor.examine import examine
 from dbmail.doctor.facts import Encryption, Relay, Setup
 from dbmail.doctor.finding import Level, worst
 from dbmail.doctor.gather import gather
-from dbmail.domains.check import Dns
 
 from ..smtp import ScriptedSMTPServer
 
@@ -152,7 +152,7 @@ def test_reverse_dns_must_lead_back(look):
 
 
 def test_a_dns_server_that_is_down_is_a_warning_and_no_failure(monkeypatch):
-    monkeypatch.setattr("dbmail.domains.check.TIMEOUT", 0.2)
+    monkeypatch.setattr("dbmail.dns.client.TIMEOUT", 0.2)
     findings = examine(gather(SETUP, Dns(["127.0.0.1:1"]), network=False))
     own = [f for f in findings if f.check in ("mx", "spf", "dkim", "dmarc")]
     assert own and {f.level for f in own} == {Level.WARNING}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
-from dbmail.events import NewEvent, record_events
+from dbmail.feedback.events import NewEvent, record_events
 from dbmail.models import Suppression
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "deliverability.md").read_text()

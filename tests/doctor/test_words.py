@@ -10,6 +10,9 @@ import pytest
 from django.utils import translation
 
 import dbmail
+from dbmail.dns import dmarc, spf
+from dbmail.dns.errors import BadSpf
+from dbmail.dns.sentence import Sentence, parts
 from dbmail.doctor.examine import examine
 from dbmail.doctor.facts import (
     UNANSWERED,
@@ -30,12 +33,8 @@ from dbmail.doctor.facts import (
     Setup,
     Spf,
 )
-from dbmail.doctor.finding import Finding, Level
+from dbmail.doctor.finding import Finding, Level, as_json, as_text
 from dbmail.doctor.project import keep
-from dbmail.doctor.report import as_json, as_text
-from dbmail.domains import dmarc, spf
-from dbmail.domains.errors import BadSpf
-from dbmail.domains.sentence import Sentence, parts
 from dbmail.models import DoctorReport
 
 from ..pseudo import english, speak_wide, words

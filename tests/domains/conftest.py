@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dbmail.domains.check import Dns
+from dbmail.dns.client import Dns
 
 from ..knot import DnsServer
 from .services import GandiService, SendGridService

@@ -12,8 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from dbmail.domains.check import Dns
-from dbmail.domains.records import Record
+from dbmail.dns.client import Dns
+from dbmail.dns.records import Record
 
 Reply = tuple[int, Any]
 

@@ -1,8 +1,8 @@
 import pytest
 
-from dbmail.domains.errors import AccessDenied, ChangedMeanwhile, ServiceError, ZoneNotOurs
+from dbmail.dns.errors import AccessDenied, ChangedMeanwhile, ServiceError, ZoneNotOurs
+from dbmail.dns.records import Change, Record
 from dbmail.domains.gandi import Gandi
-from dbmail.domains.records import Change, Record
 
 from .services import GandiService
 

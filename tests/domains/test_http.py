@@ -5,7 +5,7 @@ from time import time
 
 import pytest
 
-from dbmail.domains.errors import (
+from dbmail.dns.errors import (
     AccessDenied,
     NotConfigured,
     NotFound,

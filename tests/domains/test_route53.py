@@ -10,15 +10,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from dbmail.domains.errors import (
-    ChangedMeanwhile,
-    NotConfigured,
-    RecordConflict,
-    ServiceError,
-    WrongKey,
-    ZoneNotOurs,
-)
-from dbmail.domains.records import Change, Record
+from dbmail.dns.errors import ChangedMeanwhile, NotConfigured, RecordConflict, ServiceError, WrongKey, ZoneNotOurs
+from dbmail.dns.records import Change, Record
 from dbmail.domains.route53 import Route53
 
 from ..knot import DnsServer

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dbmail.domains.records import Record
+from dbmail.dns.records import Record
 
 from ..knot import DnsServer
 from .conftest import Run

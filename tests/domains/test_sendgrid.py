@@ -1,7 +1,7 @@
 import pytest
 
-from dbmail.domains.errors import ServiceError, Unavailable
-from dbmail.domains.records import Record
+from dbmail.dns.errors import ServiceError, Unavailable
+from dbmail.dns.records import Record
 from dbmail.domains.sendgrid import Entry, SendGrid
 
 from .services import SendGridService

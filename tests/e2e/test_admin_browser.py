@@ -410,7 +410,7 @@ def test_every_screen_is_accessible_and_fits(browser, server, site, smtp_server,
     someone = Person(browser, server, viewport={"width": width, "height": 900}, color_scheme=scheme)
     someone.log_in()
     found = []
-    token = site.python("from dbmail.unsubscribe.tokens import make\nanswer = make('ann@example.org')")
+    token = site.python("from dbmail.suppression.tokens import make\nanswer = make('ann@example.org')")
     for screen in [*(f"/admin/dbmail/{screen}" for screen in SCREENS), "/email/2", f"/unsubscribe/{token}/"]:
         someone.go(screen)
         someone.page.wait_for_load_state("networkidle")

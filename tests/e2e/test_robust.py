@@ -77,7 +77,7 @@ def test_a_dialogue_that_is_slower_than_its_lease_keeps_it(broadcast):
         # What a worker on another host does, which cannot see that this one lives.
         taken_over.append(
             site.python(
-                "import dbmail.outbox.claim as claim\n"
+                "import dbmail.queue.claim as claim\n"
                 "claim.provably_alive = lambda name: False\n"
                 "answer = claim.recover()"
             )

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from dbmail.cronmail import send_email_requests
 from dbmail.delivery import return_path
 from dbmail.models import PlainRedirect, Suppression, TextOfEmail
-from dbmail.unsubscribe import tokens
+from dbmail.service.passes import send_email_requests
+from dbmail.suppression import tokens
 from tests.delivery.test_dkim import key, verify
 from tests.incoming.builders import a_class, letter, post
 

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbmail.delivery import return_path
-from dbmail.incoming import odd_bounces
+from dbmail.feedback import reports
 from dbmail.models import IncomingMessage, MailEvent, PlainRedirect, Suppression, TextOfEmail
-from dbmail.unsubscribe import tokens
+from dbmail.suppression import tokens
 from tests.builders import a_mail
+from tests.feedback.test_reports import dsn, failed
 from tests.incoming.builders import letter, post
-from tests.incoming.test_bounces import dsn, failed
 
 pytestmark = pytest.mark.django_db
 
@@ -106,4 +106,4 @@ def test_without_the_extra_it_is_kept_and_changes_nothing(monkeypatch):
 
 @given(st.lists(st.sampled_from((QMAIL % b"550 5.1.1 no").split(b"\n")) | st.binary(max_size=30), max_size=20))
 def test_pieces_of_such_bounces_in_any_order_are_read_or_not_but_never_raise(lines):
-    odd_bounces.parse(b"\n".join(lines))
+    reports.parse_odd(b"\n".join(lines))

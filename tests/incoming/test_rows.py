@@ -5,9 +5,8 @@ from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.test import override_settings
 
-from dbmail.incoming.default_rows import DEFAULT_ROWS
 from dbmail.incoming.receivers import BaseHandler, ClassList, handler_class
-from dbmail.incoming.rows import unreachable
+from dbmail.incoming.rows import DEFAULT_ROWS, unreachable
 from dbmail.models import EmailList
 
 pytestmark = pytest.mark.django_db

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from dbmail.models import PreflightPiece, Suppression, TextOfEmail
 from dbmail.preflight import reach as reaches
 from dbmail.preflight.audience import Audience, check_audience
-from dbmail.preflight.reach import KINDS, Keys, Reach, key_of, reach_of
-from dbmail.preflight.seen import EXAMPLES, REASONS, Seen, Tally
+from dbmail.preflight.reach import EXAMPLES, KINDS, REASONS, Keys, Reach, Seen, Tally, key_of, reach_of
 from dbmail.preflight.survey import survey
 from testproject.outreach.models import Profile
 

@@ -10,8 +10,7 @@ from django.utils import timezone, translation
 from dbmail.models import MessageRequest, Preflight, PreflightPiece, Suppression
 from dbmail.preflight import everyone
 from dbmail.preflight.everyone import fingerprint, go_on, still_failing, take_further
-from dbmail.preflight.reach import Reach
-from dbmail.preflight.seen import Seen
+from dbmail.preflight.reach import Reach, Seen
 
 from ..builders import a_request, a_user
 

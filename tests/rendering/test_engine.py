@@ -8,8 +8,8 @@ from django.contrib.auth.models import Group, User
 from django.test import override_settings
 
 from dbmail.exceptions import RenderFailed, SettingError, TemplateRejected
-from dbmail.rendering.context import ActionHandler
 from dbmail.rendering.engine import compile_template
+from dbmail.rendering.variables import ActionHandler
 
 LIMITS = {"RENDER_MAX_SIZE": 20_000, "RENDER_MAX_SECONDS": 0.5}
 

@@ -13,9 +13,9 @@ from django.contrib.contenttypes.models import ContentType
 from django.test import override_settings
 
 from dbmail.exceptions import RenderFailed, TemplateRejected
-from dbmail.rendering.context import ActionHandler
 from dbmail.rendering.engine import compile_template
 from dbmail.rendering.guard import Missing, Shown, guard, look_up
+from dbmail.rendering.variables import ActionHandler
 
 SECRET = "pbkdf2-hunter2"
 pytestmark = pytest.mark.django_db

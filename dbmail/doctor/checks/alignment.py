@@ -1,7 +1,7 @@
 """Alignment: whether DMARC takes SPF and DKIM of our mail for those of the author's domain (RFC 7489, 3.1)."""
 
-from ...domains import dmarc
-from ...domains.sentence import Sentence as _
+from ...dns import dmarc
+from ...dns.sentence import Sentence as _
 from ..facts import DomainFacts
 from ..finding import Finding, Level
 

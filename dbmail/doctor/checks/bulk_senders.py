@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...domains.sentence import Sentence as _
-from ...domains.sentence import listed
+from ...dns.sentence import Sentence as _
+from ...dns.sentence import listed
 from ..facts import Facts
 from ..finding import Finding, Level, worst
 from . import alignment, dkim, dmarc, reverse_dns, sample, spf, tls, unsubscribe

@@ -3,9 +3,9 @@
 import base64
 import binascii
 
-from ...domains import dmarc
-from ...domains.presentation import quoted
-from ...domains.sentence import Sentence as _
+from ...dns import dmarc
+from ...dns.records import quoted
+from ...dns.sentence import Sentence as _
 from ..facts import DkimKey, DomainFacts
 from ..finding import Finding, Level
 

@@ -1,7 +1,7 @@
 """DMARC (RFC 7489): a policy, and reports that somebody gets."""
 
-from ...domains import dmarc
-from ...domains.sentence import Sentence as _
+from ...dns import dmarc
+from ...dns.sentence import Sentence as _
 from ..facts import Dmarc, DomainFacts, Setup
 from ..finding import Finding, Level
 

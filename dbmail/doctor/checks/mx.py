@@ -1,6 +1,6 @@
 """MX: whether mail to a domain arrives anywhere (RFC 5321, 5; RFC 7505)."""
 
-from ...domains.sentence import Sentence as _
+from ...dns.sentence import Sentence as _
 from ..facts import DomainFacts
 from ..finding import Finding, Level
 

@@ -1,6 +1,6 @@
 """Bounces and unsubscribe mails reach us: what the MX says to their addresses."""
 
-from ...domains.sentence import Sentence as _
+from ...dns.sentence import Sentence as _
 from ..facts import Probe
 from ..finding import Finding, Level
 

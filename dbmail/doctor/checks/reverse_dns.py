@@ -1,6 +1,6 @@
 """Reverse DNS of the addresses that mail leaves from: a name that leads back to the address."""
 
-from ...domains.sentence import Sentence as _
+from ...dns.sentence import Sentence as _
 from ..facts import Reverse
 from ..finding import Finding, Level
 

@@ -1,6 +1,6 @@
 """A mail as it leaves: the header fields that providers look for (RFC 5322, 2369, 8058)."""
 
-from ...domains.sentence import Sentence as _
+from ...dns.sentence import Sentence as _
 from ..facts import Sample
 from ..finding import Finding, Level
 

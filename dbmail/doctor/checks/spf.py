@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from ...domains import spf
-from ...domains.errors import BadSpf
-from ...domains.presentation import quoted
-from ...domains.sentence import Sentence as _
+from ...dns import spf
+from ...dns.errors import BadSpf
+from ...dns.records import quoted
+from ...dns.sentence import Sentence as _
 from ..facts import DomainFacts, Setup
 from ..finding import Finding, Level
 from ..probe import provider

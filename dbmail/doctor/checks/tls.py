@@ -1,6 +1,6 @@
 """The way to the relay: encrypted, by a version that is still good, with a certificate that can be trusted."""
 
-from ...domains.sentence import Sentence as _
+from ...dns.sentence import Sentence as _
 from ..facts import UNANSWERED, Encryption, RelayFacts
 from ..finding import Finding, Level
 

@@ -1,6 +1,6 @@
 """The unsubscribe page answers a mailbox provider's POST: no cookies, no login, no redirect, HTTPS (RFC 8058)."""
 
-from ...domains.sentence import Sentence as _
+from ...dns.sentence import Sentence as _
 from ..facts import UNANSWERED, PageFacts
 from ..finding import Finding, Level
 

@@ -7,10 +7,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import Error
 
-from ...cronmail import PassReport, run_pass
-from ...loop import Loop
 from ...preflight.everyone import go_on
-from ...sleep import Stop
+from ...service.loop import Loop, Stop
+from ...service.passes import PassReport, run_pass
 
 #: Seconds after a pass for drafts whose audience is still being looked at.
 PREFLIGHT = 300

@@ -4,10 +4,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from ...doctor.finding import worst
+from ...dns.errors import DomainsError
+from ...doctor.finding import as_json, as_text, worst
 from ...doctor.project import examine_project, keep
-from ...doctor.report import as_json, as_text
-from ...domains.errors import DomainsError
 from ...exceptions import SettingError
 
 #: sysexits.h: something in the way that is not a finding.

@@ -6,8 +6,8 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from ...delivery.header_block import split
 from ...exceptions import DbmailError
-from ...incoming.headers import split
 from ...incoming.moderation import approve, reject, replay
 from ...incoming.rules import Decision, Verdict
 from ...models import IncomingMessage, TextOfEmail

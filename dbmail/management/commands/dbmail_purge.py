@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from ...broadcasts.expire import purge
 from ...conf import config
-from ...retention import purge
 
 #: An MTA may bring a message again for days, soft bounces count for two weeks: rows are younger than that.
 _LEAST_ROWS = 30

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError
 
-from ...outbox.status import Health, Status, judge, status, words
+from ...service.status import Health, Status, judge, status, words
 
 
 class Command(BaseCommand):

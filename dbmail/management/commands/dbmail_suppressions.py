@@ -9,9 +9,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from ...models.suppression import Suppression
-from ...unsubscribe.csv_file import BadFile, read, write
-from ...unsubscribe.entries import suppress_many
-from ...unsubscribe.suppression import lift
+from ...suppression.csv_file import BadFile, read, write
+from ...suppression.entries import lift, suppress_many
 
 #: Bad lines that are named; the others are a number.
 _SHOWN = 50

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import transaction
 
-from ...incoming.default_rows import DEFAULT_ROWS
+from ...incoming.rows import DEFAULT_ROWS
 from ...models import EmailList
 
 

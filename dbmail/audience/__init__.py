@@ -1,0 +1,1 @@
+"""Who gets a broadcast: stored queries, send-to functions, audiences that a person puts together."""

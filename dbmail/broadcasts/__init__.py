@@ -1,0 +1,1 @@
+"""A broadcast's life: checked, started, paused, ended; told about."""

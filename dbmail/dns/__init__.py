@@ -1,0 +1,1 @@
+"""DNS as far as mail needs it. Nothing here imports Django."""

@@ -1,0 +1,1 @@
+"""What became of mail after it left: reports by mail, and providers' webhooks."""

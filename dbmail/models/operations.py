@@ -1,0 +1,124 @@
+"""What the workers of one database tell one another, and what was found when somebody looked."""
+
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from .broadcast import MessageRequest
+
+
+class Heartbeat(models.Model):
+    """One row for each host that runs passes, written over at the end of each."""
+
+    host = models.CharField(max_length=255, unique=True)
+    at = models.DateTimeField(help_text="When its last pass ended.")
+    summary = models.TextField(blank=True, default="")
+    trouble = models.TextField(blank=True, default="", help_text="Why that pass could not send everything.")
+
+    class Meta:
+        verbose_name = "last pass"
+        verbose_name_plural = "last passes"
+
+    def __str__(self) -> str:
+        return f"{self.host} {self.at:%Y-%m-%d %H:%M}"
+
+
+class RateCount(models.Model):
+    """How many mails went under one limit of DBMAIL["RATES"] in one slice of time. Old rows are deleted."""
+
+    key = models.CharField(max_length=330, help_text='"all", "sender:..." or "domain:...".')
+    at = models.DateTimeField(help_text="The beginning of the slice.")
+    count = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["key", "at"], name="dbmail_rate_count_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.count} mails of {self.key} at {self.at}"
+
+
+class RelayTrouble(models.Model):
+    """A relay that took nothing when it was last asked: whoever comes next tries it with one mail."""
+
+    host = models.CharField(max_length=255, unique=True, help_text="The relay, as in the log of attempts.")
+    since = models.DateTimeField(default=timezone.now)
+    reason = models.TextField(blank=True)
+
+    class Meta:
+        verbose_name_plural = "relay troubles"
+
+    def __str__(self) -> str:
+        return f"{self.host}: {self.reason}"
+
+
+class Preflight(models.Model):
+    """One draft's look over everybody it would go to. It begins anew when the draft changes."""
+
+    messagerequest = models.OneToOneField(MessageRequest, on_delete=models.CASCADE, related_name="preflight")
+    fingerprint = models.CharField(max_length=64, help_text="Of the text and the audience that it looks at.")
+    seen = models.JSONField(default=dict, help_text="The sums so far; people by their keys, no address.")
+    after = models.CharField(
+        max_length=255, blank=True, default="", help_text="The last person that was looked at, as JSON."
+    )
+    asked_at = models.DateTimeField(
+        default=timezone.now, help_text="When a page last took it further: while one does, passes leave it alone."
+    )
+    finished_at = models.DateTimeField(null=True, help_text="When everybody had been looked at.")
+
+    if TYPE_CHECKING:
+        messagerequest_id: int
+        preflightpiece_set: models.Manager["PreflightPiece"]
+
+    class Meta:
+        verbose_name = _("check of everyone")
+        verbose_name_plural = _("checks of everyone")
+        default_permissions = ()
+        # What a pass takes further: few rows, each looked at by every pass.
+        indexes = [models.Index(fields=["finished_at", "asked_at"], name="dbmail_preflight_open")]
+
+    def __str__(self) -> str:
+        return _("Check of broadcast %(number)s") % {"number": self.messagerequest_id}
+
+
+class PreflightPiece(models.Model):
+    """The mails of some of the people, as keys that tell equal ones and nothing else: eight bytes each.
+
+    They are there until all people have been looked at and the different ones can be counted.
+    """
+
+    preflight = models.ForeignKey(Preflight, on_delete=models.CASCADE)
+    self_keys = models.BinaryField()
+    guardian_keys = models.BinaryField()
+    emergency_keys = models.BinaryField()
+    suppressed_keys = models.BinaryField()
+    links = models.JSONField(default=dict, help_text="By send-to function, how many keys its people have.")
+
+    class Meta:
+        verbose_name = _("piece of a check")
+        verbose_name_plural = _("pieces of a check")
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+class DoctorReport(models.Model):
+    """One row, written over by each examination that is kept."""
+
+    at = models.DateTimeField(default=timezone.now)
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    findings = models.JSONField(default=list, help_text=_("As dbmail_doctor --json prints them."))
+
+    class Meta:
+        verbose_name = _("doctor")
+        verbose_name_plural = _("doctor")
+        default_permissions = ("view",)
+        permissions = [("run_doctor", "Can run the doctor")]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M}"

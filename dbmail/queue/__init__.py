@@ -1,0 +1,1 @@
+"""From a broadcast to rows, and from rows to the relay."""

@@ -1,0 +1,326 @@
+"""Sending what is due, over several connections: round by round, what the relay said is written down before more
+of it is asked."""
+
+import logging
+import random
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+
+from django.db import DatabaseError, Error, InterfaceError, OperationalError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from ..broadcasts.notices import SendReport
+from ..conf import config
+from ..database import persistently, uptime
+from ..delivery.connection import configured_backend, relay_name, speaks_smtp
+from ..exceptions import DbmailError, RelayUnavailable
+from ..models import TextOfEmail
+from ..models.suppression import Suppression
+from ..suppression.entries import suppress as suppress_address
+from .claim import Claims
+from .compose import Composer
+from .decide import RetryDecision, Verdict, decide
+from .lane import Begun, Event, Job, LaneEnded, Late, Outcome
+from .lanes import BackendLane, Lanes
+from .record import AttemptLine, attempt, log_attempts, mark_sent, settle
+from .waiting import Waiting, domain_of
+from .watch import BroadcastWatch, RelayWatch
+from .worker import ended, identity
+
+log = logging.getLogger(__name__)
+State = TextOfEmail.State
+
+#: Batches that may wait at a time, for the sake of mails behind those for slow domains.
+_PARKED = 3
+#: Seconds between two looks into a queue that had nothing, while the last mails are under way.
+_PAUSE = 1.0
+#: Attempts that are logged together.
+_ATTEMPTS = 200
+
+
+class Sender:
+    """Sends the mails that are due, over connections that stay open as long as it does.
+
+        with Sender() as sender:
+            sender.drain()
+
+    `stop` is asked between mails: once it says yes, what is under way is finished and the rest given back.
+    `connect_within`: seconds that a connection may take to open, where that is less than the backend allows.
+    """
+
+    def __init__(
+        self,
+        stop: Callable[[], bool] = lambda: False,
+        progress: Callable[[], None] = lambda: None,
+        connect_within: float | None = None,
+    ) -> None:
+        self.report = SendReport()
+        self._stop, self._progress, self._connect_within = stop, progress, connect_within
+        self._forward: int | None = None
+        self._claims = Claims(identity())
+        self._composer = Composer()
+        self._watch = BroadcastWatch()
+        self._lanes: Lanes | BackendLane | None = None
+        self._waiting = Waiting(config().connections, config().retry_wait)
+        self._under_way: dict[int, Job] = {}
+        self._attempts: list[AttemptLine] = []
+        self._host = ""
+        self._relay: RelayWatch | None = None
+        self._search_at = 0.0  # not before this uptime, as long as anything is under way
+        self._trouble: str | None = None
+        self._away: Error | None = None
+
+    def __enter__(self) -> "Sender":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._close(politely=True)
+        if exc and isinstance(exc[1], Error):
+            ended(self._claims.worker)  # the database went away: what is claimed is free when it comes back
+
+    def drain(self, forward: int | None = None) -> None:
+        """Send until nothing is due, of the copies of `forward` alone if one is given.
+
+        Raises RelayUnavailable when no connection can be had any more, and the database's error when that is away;
+        what was under way then is written down if it comes back in time.
+        """
+        self._forward = forward
+        try:
+            while True:
+                self._unless_away(self._hand_out)
+                if not self._under_way:
+                    break
+                self._record(self._events())
+                self._unless_away(self._keep_up)
+        except BaseException:
+            self._close(politely=False)
+            raise
+        finally:
+            with suppress(DatabaseError, InterfaceError):  # their leases end anyway
+                self._log_attempts()
+                self._stop_refused(at_once=True)
+                self._claims.give_back(row.pk for row in self._waiting)
+            self._waiting.clear()
+        if self._away:
+            raise self._away
+        if self._trouble:
+            if self._relay:
+                self._relay.trouble(self._trouble)
+            raise RelayUnavailable(self._trouble)
+
+    def _unless_away(self, do: Callable[[], None]) -> None:
+        """Do what can be left undone where the database is away: then nothing more is handed out."""
+        try:
+            if not self._away:
+                do()
+        except (OperationalError, InterfaceError) as error:
+            self._away = error
+
+    def _renew(self) -> None:
+        lost = persistently(lambda: self._claims.renew(lambda: [*self._under_way, *(row.pk for row in self._waiting)]))
+        if lost:
+            log.warning("The leases of %d mails had ended: others have taken them over", len(lost))
+            self._waiting.take_out(lambda row: row.pk in lost)
+
+    def _keep_up(self) -> None:
+        self._renew()
+        self._put_off_shut()
+        if len(self._attempts) >= _ATTEMPTS:
+            self._log_attempts()
+        self._stop_refused()
+        self._progress()
+
+    def _hand_out(self) -> None:
+        """Give the lanes work: claimed mails, newly claimed ones when those run out."""
+        searched = False
+        while len(self._under_way) < self._capacity() and not self._stop():
+            if self._waiting and self._claims.late():
+                self._renew()
+            row = self._waiting.next()
+            if row is not None:
+                searched = False
+                self._hand(row)
+            elif searched and self._under_way:
+                return  # what is under way is marked before the queue is searched further
+            elif not self._claim():
+                return
+            else:
+                searched = True
+
+    def _hand(self, row: TextOfEmail) -> None:
+        job = self._compose(row)
+        if job is None:
+            self._waiting.dropped(row)
+            return
+        self._under_way[job.row_id] = job
+        assert self._lanes  # noqa: S101 - they were opened for the first that was claimed
+        self._lanes.add(job)
+
+    def _capacity(self) -> int:
+        if self._trouble:
+            return 0
+        if not self._relay or self._relay.probing or not self._lanes:
+            return 1  # nothing is open yet: it will be when there is a mail
+        return self._lanes.capacity
+
+    def _claim(self) -> bool:
+        """Claim a batch; False if there is no more, or enough of it waits."""
+        if self._relay is None:
+            self._host = relay_name(configured_backend())
+            self._relay = RelayWatch(self._host)
+        size = 1 if self._relay.probing else config().batch_size
+        if len(self._waiting) >= _PARKED * size or (self._under_way and uptime() < self._search_at):
+            return False
+        alone = not self._under_way and not self._waiting
+        rows = persistently(lambda: self._take(size, alone))
+        self._waiting.extend(rows)
+        if not rows and not self._claims.held:
+            self._search_at = uptime() + _PAUSE
+        self._put_off_shut()
+        if rows and not self._lanes:
+            self._open_lanes(1 if self._relay.probing else config().connections)
+        return bool(rows) or self._claims.held
+
+    def _take(self, size: int, alone: bool) -> list[TextOfEmail]:
+        self._claims.free_strays([*self._under_way, *(row.pk for row in self._waiting)])
+        if self._forward is None:
+            return self._claims.take(size, alone)
+        return self._claims.take_copies(self._forward, size, alone)
+
+    def _put_off_shut(self) -> None:
+        rows = self._waiting.shut_out()
+        if rows:
+            due_at = timezone.now() + config().retry_wait
+            self._claims.put_off((row.pk for row in rows), due_at, _("Its domain broke off other mails; not tried."))
+            self.report.deferred += len(rows)
+
+    def _compose(self, row: TextOfEmail) -> Job | None:
+        """Just before it is handed out, while the lanes are busy with others. A row that cannot be made into a mail
+        fails by itself; the others go on."""
+        try:
+            if self._composer.is_over(row):
+                self._claims.give_back([row.pk])  # there it expires
+                return None
+            return Job(row, self._composer.mail(row))
+        except DbmailError as error:
+            settle(row.pk, RetryDecision(Verdict.FAIL, str(error)), self._claims.worker)
+            self.report.failed(row.messagerequest_id, row.send_to, str(error))
+            return None
+
+    def _open_lanes(self, number: int) -> None:
+        if self._lanes is None:
+            backend = configured_backend()
+            self._lanes = (
+                Lanes(configured_backend, self._claims.late, self._connect_within)
+                if speaks_smtp(backend)
+                else BackendLane(backend)
+            )
+        self._lanes.open(number)
+
+    def _close(self, *, politely: bool) -> None:
+        lanes, self._lanes = self._lanes, None
+        if lanes is not None:
+            lanes.close(politely=politely)
+
+    def _events(self) -> list[Event]:
+        """What has happened; nothing where there are but slow dialogues: time to renew their leases."""
+        return self._lanes.wait(config().lease.total_seconds() / 4) if self._lanes is not None else []
+
+    def _record(self, events: list[Event]) -> None:
+        outcomes = [event for event in events if isinstance(event, Outcome)]
+        hold = config().in_doubt == "hold"
+        begun = [event.job for event in events if hold and isinstance(event, Begun)]
+        decisions = [(outcome, self._decide(outcome)) for outcome in outcomes]
+        if outcomes or begun:
+            persistently(lambda: _write(decisions, begun, self._claims.worker))
+        if self._lanes is not None:
+            self._lanes.go_on()
+        for outcome, decision in decisions:
+            del self._under_way[outcome.job.row_id]
+            self._waiting.ended(outcome.job.row, outcome.reply)
+            self._count(outcome, decision)
+            self._hear(outcome)
+        for event in events:
+            if isinstance(event, LaneEnded):
+                self._lane_ended(event)
+            elif isinstance(event, Late):
+                self._late(event)
+
+    def _stop_refused(self, at_once: bool = False) -> None:
+        """Give back what waits of broadcasts of which too many mails were refused: they are paused."""
+        paused = persistently(lambda: self._watch.look(at_once))
+        if paused:
+            self.report.paused += paused
+            self._claims.give_back(
+                row.pk for row in self._waiting.take_out(lambda row: row.messagerequest_id in paused)
+            )
+
+    def _hear(self, outcome: Outcome) -> None:
+        assert self._relay  # noqa: S101 - there is one since the first claim
+        probed = self._relay.probing
+        reason = self._relay.hear(outcome.reply, domain_of(outcome.job.row))
+        if reason:
+            self._end(reason)
+        elif probed and not self._relay.probing and self._lanes:
+            self._open_lanes(config().connections)
+
+    def _end(self, reason: str) -> None:
+        """Nothing more is sent: take back the jobs that no lane has taken up yet."""
+        self._trouble = self._trouble or reason
+        for job in self._lanes.withdraw() if self._lanes is not None else ():
+            self._waiting.back(self._under_way.pop(job.row_id).row)
+
+    def _decide(self, outcome: Outcome) -> RetryDecision:
+        # Not for secrets: it only spreads the waits.
+        return decide(outcome.reply, outcome.job.row.tries, config(), jitter=random.uniform(0.8, 1.2))  # noqa: S311
+
+    def _count(self, outcome: Outcome, decision: RetryDecision) -> None:
+        job, reply = outcome.job, outcome.reply
+        self._attempts.append(attempt(job, decision, reply, self._host))
+        if decision.verdict is Verdict.SENT:
+            self.report.sent += 1
+            self._watch.count(job.row.messagerequest_id, accepted=True)
+        elif decision.verdict is Verdict.FAIL:
+            self.report.failed(job.row.messagerequest_id, str(job.mail.to[0]), decision.reason)
+            self._watch.count(job.row.messagerequest_id, accepted=False)
+        elif decision.verdict is Verdict.IN_DOUBT:
+            self.report.in_doubt += 1
+        else:
+            self.report.deferred += 1
+        if decision.suppress:
+            suppress_address(job.mail.to[0].address, Suppression.Reason.BOUNCED, source=decision.reason)
+        if decision.verdict is Verdict.STOP:
+            self._end(decision.reason)
+
+    def _lane_ended(self, event: LaneEnded) -> None:
+        log.error("A connection ended: %s", event.reason)
+        if not self._lanes:
+            self._end(event.reason)
+        self._waiting.back(self._under_way.pop(event.job.row_id).row)
+
+    def _late(self, event: Late) -> None:
+        row = self._under_way.pop(event.job.row_id).row
+        if row.pk in self._claims.lost:
+            self._waiting.dropped(row)
+        else:
+            self._waiting.back(row)
+
+    def _log_attempts(self) -> None:
+        attempts, self._attempts = self._attempts, []
+        persistently(lambda: log_attempts(attempts))
+
+
+def _write(decisions: list[tuple[Outcome, RetryDecision]], begun: list[Job], worker: str) -> None:
+    """What the lanes wait for before they send the end of their next mail: one statement if all went well."""
+    sent = [outcome.job.row_id for outcome, decision in decisions if decision.verdict is Verdict.SENT]
+    others = [
+        (outcome.job.row_id, decision) for outcome, decision in decisions if decision.verdict is not Verdict.SENT
+    ]
+    with transaction.atomic() if begun or others else nullcontext():
+        if sent:
+            mark_sent(sent)
+        if begun:
+            TextOfEmail.objects.filter(pk__in=[job.row_id for job in begun]).update(begun=True)
+        for mail_id, decision in others:
+            settle(mail_id, decision, worker)

@@ -1,0 +1,1 @@
+"""What runs: passes, the loop, tasks; and what a monitor asks."""

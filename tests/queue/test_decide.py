@@ -1,0 +1,64 @@
+"""What follows from an answer."""
+
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+
+from dbmail.conf import Config
+from dbmail.delivery.smtp import Reply, Stage
+from dbmail.queue.decide import Verdict, decide
+
+POLICY = Config()
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "stage", "verdict"),
+    [
+        (250, "2.0.0 OK", Stage.END, Verdict.SENT),
+        (450, "4.2.1 Greylisted", Stage.RCPT, Verdict.RETRY),
+        (452, "4.3.1 Disk full", Stage.MAIL, Verdict.POSTPONE),
+        (452, "4.3.4 Too big for now", Stage.MAIL, Verdict.RETRY),
+        (451, "4.3.0 Queue file write error", Stage.END, Verdict.RETRY),
+        (451, "4.7.1 Later", Stage.END, Verdict.RETRY),
+        (421, "4.3.2 Shutting down", Stage.RCPT, Verdict.RETRY),
+        (421, "4.3.2 Shutting down", Stage.MAIL, Verdict.REPEAT),
+        (0, "The line broke", Stage.MAIL, Verdict.REPEAT),
+        (0, "The line broke", Stage.END, Verdict.RETRY),
+        (550, "5.1.1 No such user", Stage.RCPT, Verdict.FAIL),
+        (554, "5.7.1 Spam", Stage.END, Verdict.FAIL),
+        (552, "5.3.4 Too big", Stage.MAIL, Verdict.FAIL),
+        (550, "5.7.1 Sender refused", Stage.MAIL, Verdict.STOP),
+        (550, "5.1.8 Bad sender", Stage.RCPT, Verdict.STOP),
+        (421, "Too many connections", Stage.CONNECT, Verdict.STOP),
+        (535, "5.7.8 Wrong password", Stage.LOGIN, Verdict.STOP),
+    ],
+)
+def test_each_answer_has_its_verdict(code, text, stage, verdict):
+    decision = decide(Reply(code, text, stage), 0, POLICY)
+    assert decision.verdict is verdict
+    assert text in decision.reason
+
+
+@pytest.mark.parametrize(
+    ("text", "suppress"),
+    [("5.1.1 No such user", True), ("5.1.2 No such domain", True), ("5.2.2 Mailbox full", False), ("No", False)],
+)
+def test_only_an_address_that_does_not_exist_is_suppressed(text, suppress):
+    assert decide(Reply(550, text, Stage.RCPT), 0, POLICY).suppress is suppress
+
+
+def test_waits_double_and_last_about_two_days():
+    waits = [decide(Reply(450, "", Stage.RCPT), tries, POLICY).wait for tries in range(7)]
+    assert all(later == 2 * earlier for earlier, later in pairwise(waits))
+    assert timedelta(days=1.5) < sum(waits, timedelta()) < timedelta(days=2.5)
+    assert decide(Reply(450, "", Stage.RCPT), 7, POLICY).verdict is Verdict.FAIL
+
+
+def test_jitter_spreads_the_waits():
+    assert decide(Reply(450, "", Stage.RCPT), 0, POLICY, jitter=1.1).wait == POLICY.retry_wait * 1.1
+
+
+def test_a_mail_that_may_have_arrived_is_held_if_a_setting_says_so():
+    decision = decide(Reply(0, "gone", Stage.END), 0, Config(in_doubt="hold"))
+    assert decision.verdict is Verdict.IN_DOUBT

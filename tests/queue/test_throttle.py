@@ -1,0 +1,118 @@
+"""Which mails may go now, and when the others come back."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dbmail.queue.throttle import HORIZON, Ask, plan, room, slice_of
+from dbmail.rates import Rate
+
+NOW = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
+MINUTE = Rate(20, timedelta(minutes=1))
+
+
+def asks(number, *, queue=1, key="k", rate=MINUTE, first=0):
+    return [Ask(first + n, queue, ((key, rate),)) for n in range(number)]
+
+
+def test_as_many_go_as_there_is_room_for():
+    decision = plan(asks(50), {}, NOW)
+    assert decision.go == frozenset(range(20))
+    assert sorted(decision.held) == list(range(20, 50))
+    assert decision.counted == {"k": 20}
+
+
+def test_what_went_within_the_window_counts_and_what_went_before_does_not():
+    counts = {NOW - timedelta(seconds=50): 7, NOW - timedelta(seconds=70): 100}
+    assert room(MINUTE, counts, NOW).free == 13
+
+
+def test_one_more_may_go_when_the_oldest_has_left_the_window():
+    counts = {NOW - timedelta(seconds=51): 5, NOW - timedelta(seconds=30): 15}
+    now_full = room(MINUTE, counts, NOW)
+    assert now_full.free == 0
+    assert now_full.next_free == NOW + timedelta(seconds=12)  # 51 + 3 of its slice, after a minute
+    assert room(MINUTE, counts, now_full.next_free).free == 5
+
+
+def test_a_lower_limit_counts_at_once():
+    counts = {NOW - timedelta(seconds=51): 5, NOW - timedelta(seconds=30): 15}
+    lower = room(Rate(10, timedelta(minutes=1)), counts, NOW)
+    assert lower.free == 0
+    assert room(Rate(10, timedelta(minutes=1)), counts, lower.next_free).free > 0
+
+
+def test_what_is_held_comes_back_as_fast_as_the_limit_lets_it():
+    held = plan(asks(1000), {}, NOW).held
+    times = [held[n] for n in sorted(held)]
+    assert times == sorted(times) and times[0] > NOW
+    for start in times:
+        assert sum(start <= at < start + MINUTE.window for at in times) <= MINUTE.count + 2
+    assert timedelta(minutes=45) < times[-1] - NOW < timedelta(minutes=55)
+
+
+def test_what_is_held_later_comes_back_after_what_was_held_before():
+    first = plan(asks(100), {}, NOW)
+    counts = {"k": {slice_of(NOW, MINUTE): 20}}
+    second = plan(asks(100, first=100), counts, NOW, first.booked)
+    assert not second.go
+    assert min(second.held.values()) >= max(first.held.values())
+
+
+def test_a_small_queue_does_not_come_back_behind_a_big_one():
+    decision = plan([*asks(500, queue=1), *asks(10, queue=2, first=1000)], {}, NOW)
+    assert sum(n >= 1000 for n in decision.go) == 10
+    full = {"k": {slice_of(NOW, MINUTE): 20}}
+    later = plan([*asks(500, queue=1), *asks(10, queue=2, first=1000)], full, NOW)
+    assert max(at for n, at in later.held.items() if n >= 1000) < NOW + timedelta(minutes=2)
+
+
+def test_mail_of_no_broadcast_comes_first():
+    decision = plan([*asks(500, queue=1), *asks(5, queue=None, first=1000)], {}, NOW)
+    assert {1000, 1001, 1002, 1003, 1004} < decision.go
+
+
+def test_nothing_is_put_off_for_longer_than_the_horizon():
+    assert max(plan(asks(100_000), {}, NOW).held.values()) <= NOW + HORIZON
+
+
+def test_a_mail_goes_only_if_all_its_limits_have_room():
+    slow, fast = ("slow", Rate(1, timedelta(hours=1))), ("fast", Rate(10, timedelta(seconds=1)))
+    mails = [Ask(n, 1, (slow, fast)) for n in range(5)] + [Ask(n, 1, (fast,)) for n in range(5, 20)]
+    decision = plan(mails, {}, NOW)
+    assert decision.counted == {"slow": 1, "fast": 10}
+    assert decision.go == {0, *range(5, 14)}
+    assert decision.held[1] > NOW + timedelta(minutes=59)
+    assert decision.held[19] < NOW + timedelta(seconds=3)
+
+
+def test_mails_without_a_limit_go():
+    assert plan([Ask(1, None, ())], {}, NOW).go == {1}
+
+
+def test_a_count_from_a_clock_that_was_an_hour_ahead_holds_nobody_up():
+    assert room(MINUTE, {NOW + timedelta(hours=1): 20}, NOW).free == 20
+    assert room(MINUTE, {NOW + timedelta(seconds=5): 20}, NOW).free == 0  # two hosts' clocks differ a little
+
+
+@given(
+    count=st.integers(1, 30),
+    seconds=st.sampled_from([1, 7, 60, 3600]),
+    steps=st.lists(st.tuples(st.floats(0, 1.5), st.integers(1, 40)), max_size=40),
+)
+def test_no_stretch_of_time_as_long_as_the_window_sees_more_than_allowed(count, seconds, steps):
+    rate = Rate(count, timedelta(seconds=seconds))
+    now, counts, went = NOW, {}, []
+    for pause, wanted in steps:
+        now += pause * rate.window
+        decision = plan(asks(wanted, rate=rate), {"k": counts}, now)
+        assert all(now < at for at in decision.held.values())
+        assert len(decision.go) + len(decision.held) == wanted
+        went += [now] * len(decision.go)
+        at = slice_of(now, rate)
+        counts[at] = counts.get(at, 0) + decision.counted.get("k", 0)
+        if decision.held:  # and the first of those held can go when it asks again
+            assert room(rate, counts, min(decision.held.values())).free > 0
+    for start in went:
+        assert sum(start <= at < start + rate.window for at in went) <= count
