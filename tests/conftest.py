@@ -11,11 +11,11 @@ import django
 import pytest
 from django.test import override_settings
 
-from .knot import DnsServer
+from .knot import DnsServer, dns_server, knot
 from .smtp import ScriptedSMTPServer, smtp_server
 
 ROOT = Path(__file__).resolve().parents[1]
-__all__ = ["relay", "serve", "smtp_server", "use_mailer"]
+__all__ = ["dns_server", "knot", "relay", "serve", "smtp_server", "use_mailer"]
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import dns.exception
@@ -13,6 +13,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.update
 import dns.zone
+import pytest
 
 from .ports import free_port
 
@@ -107,3 +108,31 @@ def _sets(zone: str, held: dns.zone.Zone) -> list[RecordSet]:
         for name, found in held.iterate_rdatasets()
         if found.rdtype not in (dns.rdatatype.SOA, dns.rdatatype.NS) and name.to_text() != f"ns.{zone}."
     ]
+
+
+#: What the DNS server of `dns_server` holds before a test begins.
+ZONES = {
+    "example.org": [],
+    "example.net": [],
+    "sendgrid.net": [
+        '@ TXT "v=spf1 ip4:192.0.2.0/24 include:ab.sendgrid.net ~all"',
+        'ab TXT "v=spf1 ip4:198.51.100.0/24 ~all"',
+    ],
+    "costly.test": [  # an include that costs nine look-ups, itself counted
+        '@ TXT "v=spf1 ' + " ".join(f"a:a{n}.costly.test" for n in range(8)) + ' ~all"',
+        'loop TXT "v=spf1 include:loop.costly.test ~all"',
+    ],
+}
+
+
+@pytest.fixture(scope="session")
+def knot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DnsServer]:
+    server = DnsServer(tmp_path_factory.mktemp("knot"), ZONES)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def dns_server(knot: DnsServer) -> DnsServer:
+    knot.reset()
+    return knot

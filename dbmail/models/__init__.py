@@ -1,9 +1,8 @@
-"""What callers import. Tables live in the files beside this one, verbs in the rooms beside this folder."""
+"""What callers import. Tables live in the files beside this one, verbs in the rooms that `_ELSEWHERE` names."""
 
-from ..broadcasts.expire import expire_unsent_emails
-from ..delivery.backends import CustomSMTPBackend
-from ..delivery.send import send_mail
-from ..rendering.variables import ActionHandler
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from .audience import PersistentQueryFilter
 from .broadcast import MessageRequest, MessageVars
 from .events import MailEvent
@@ -11,6 +10,12 @@ from .incoming import EmailList, Forward, IncomingMessage, PlainRedirect
 from .mail import Attempt, EmailRequest, TextOfEmail
 from .operations import DoctorReport, Heartbeat, Preflight, PreflightPiece, RateCount, RelayTrouble
 from .suppression import Suppression
+
+if TYPE_CHECKING:
+    from ..broadcasts.expire import expire_unsent_emails
+    from ..delivery.backends import CustomSMTPBackend
+    from ..delivery.send import send_mail
+    from ..rendering.variables import ActionHandler
 
 __all__ = [
     "ActionHandler",
@@ -36,3 +41,18 @@ __all__ = [
     "expire_unsent_emails",
     "send_mail",
 ]
+
+#: Names that the reference's callers import from here, and the rooms they live in. Those rooms import the tables, so
+#: they are imported when somebody asks (PEP 562).
+_ELSEWHERE = {
+    "ActionHandler": "dbmail.rendering.variables",
+    "CustomSMTPBackend": "dbmail.delivery.backends",
+    "expire_unsent_emails": "dbmail.broadcasts.expire",
+    "send_mail": "dbmail.delivery.send",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ELSEWHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_ELSEWHERE[name]), name)

@@ -12,33 +12,7 @@ from dbmail.dns.client import Dns
 from ..knot import DnsServer
 from .services import GandiService, SendGridService
 
-#: What is in DNS before a test begins.
-ZONES = {
-    "example.org": [],
-    "example.net": [],
-    "sendgrid.net": [
-        '@ TXT "v=spf1 ip4:192.0.2.0/24 include:ab.sendgrid.net ~all"',
-        'ab TXT "v=spf1 ip4:198.51.100.0/24 ~all"',
-    ],
-    "costly.test": [  # an include that costs nine look-ups, itself counted
-        '@ TXT "v=spf1 ' + " ".join(f"a:a{n}.costly.test" for n in range(8)) + ' ~all"',
-        'loop TXT "v=spf1 include:loop.costly.test ~all"',
-    ],
-}
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "sendgrid_authentication.py"
-
-
-@pytest.fixture(scope="session")
-def knot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DnsServer]:
-    server = DnsServer(tmp_path_factory.mktemp("knot"), ZONES)
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def dns_server(knot: DnsServer) -> DnsServer:
-    knot.reset()
-    return knot
 
 
 @pytest.fixture

@@ -154,7 +154,7 @@ def test_a_subject_never_holds_a_line_break():
     ],
 )
 def test_what_cannot_be_sent_fails_its_own_request_and_tells_the_creator(fields, words, relay):
-    from dbmail.service.passes import process_messages
+    from dbmail.cronmail import process_messages
 
     a_user("ann")
     bad, good = a_request(**fields), a_request()
