@@ -21,12 +21,12 @@ from ..broadcasts import control
 from ..broadcasts.validate import request_errors
 from ..conf import config
 from ..delivery.from_address import author
+from ..delivery.headers import request_headers
 from ..delivery.send import send_mail
 from ..exceptions import AddressError, DbmailError
 from ..models import MessageRequest
 from ..preflight.everyone import still_failing
 from ..preflight.survey import people_in
-from ..queue.compose import request_headers
 from ..rendering.message import MessageRenderer
 from . import draft as drafts
 from .compose import own_address, sendto_in_words

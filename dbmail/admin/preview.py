@@ -16,12 +16,11 @@ from ..audience.sendto import addresses_for
 from ..broadcasts.validate import request_errors
 from ..conf import site_url
 from ..delivery.from_address import author
-from ..delivery.headers import headers_that_unsubscribe
+from ..delivery.headers import headers_that_unsubscribe, request_headers
 from ..exceptions import AddressError, DbmailError, UnresolvableQuery
 from ..models import MessageRequest
 from ..preflight.content import Content, Finding, Level, check_content
 from ..preflight.from_domain import check_sender
-from ..queue.compose import request_headers
 from ..rendering.message import MessageRenderer, Rendered
 from ..rendering.text import is_html
 from ..views import nobody

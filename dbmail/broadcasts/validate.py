@@ -12,9 +12,9 @@ from django.utils.translation import gettext as _
 from ..audience.sendto import send_to_function
 from ..conf import check_category
 from ..delivery.from_address import author
+from ..delivery.headers import request_headers
 from ..exceptions import DbmailError
 from ..models import MessageRequest, MessageVars
-from ..queue.compose import request_headers
 from ..rendering.engine import in_line
 from ..rendering.layout import layout_of
 from ..rendering.lint import template_problems

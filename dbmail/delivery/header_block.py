@@ -12,6 +12,7 @@ from email.header import Header, decode_header, make_header
 from email.message import Message
 
 from ..addresses import one_line
+from ..models import Forward
 
 _NAME = re.compile(rb"([!-9;-~]+)[ \t]*:")
 _DOT_ATOM = re.compile(r"[^\s()<>@,;:\\\"\[\].\x00-\x1f\x7f]+(\.[^\s()<>@,;:\\\"\[\].\x00-\x1f\x7f]+)*")
@@ -181,3 +182,21 @@ def readable(value: bytes) -> str:
     with suppress(Exception):
         text = str(make_header(decode_header(text)))
     return one_line(text.encode("utf-8", "replace").decode("utf-8"))
+
+
+def message_bytes(forward: Forward) -> bytes:
+    """A copy as it leaves: the forward's header, then the body of the message, byte for byte.
+
+    The header has CRLF; the body has the line ends that it came with.
+    """
+    _header, body = split(bytes(forward.incoming.raw))
+    return bytes(forward.headers) + body
+
+
+def wire_bytes(forward: Forward) -> bytes:
+    """A copy as SMTP wants it: every line feed after a carriage return (RFC 5321, 2.3.8).
+
+    Nothing else is changed but a carriage return before a dot: alone it would be the beginning of a line to some
+    servers, and the dot then the end of the message, with commands of a stranger's after it.
+    """
+    return re.sub(rb"(?<!\r)\n|\r(?=\.)", b"\r\n", message_bytes(forward))

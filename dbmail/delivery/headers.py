@@ -10,7 +10,9 @@ from django.utils.translation import gettext as _
 from ..addresses import check_address, format_mailbox
 from ..conf import site_url
 from ..exceptions import AddressError, HeaderNotAllowed
+from ..models import MessageRequest
 from ..suppression import tokens
+from .from_address import author
 
 #: Names that may be given besides X-...: none of them changes who gets a mail, who seems to send it, or its MIME.
 ALLOWED = frozenset(
@@ -70,3 +72,16 @@ def headers_that_unsubscribe(token: str) -> dict[str, str]:
         "List-Unsubscribe": f"<{tokens.link(token)}>, <{tokens.mailto(token)}>",
         "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
     }
+
+
+def request_headers(request: MessageRequest) -> dict[str, str]:
+    """The header fields that every mail of a broadcast carries. Raises HeaderNotAllowed, DbmailError."""
+    headers = check_special_headers(request.special_headers_dict)
+    names = {name.lower() for name in headers}
+    reply_to = author(request).reply_to
+    if reply_to and "reply-to" not in names:
+        headers["Reply-To"] = str(reply_to)
+    if "precedence" not in names:
+        # What vacation responders and other mailers go by (RFC 3834, 2; RFC 2076).
+        headers["Precedence"] = "bulk"
+    return headers

@@ -1,6 +1,5 @@
 """Copies of an incoming message as rows of the outbox, one for each recipient."""
 
-import re
 from collections.abc import Sequence
 
 from django.db import transaction
@@ -89,24 +88,6 @@ def enqueue(forward: Forward, recipients: Sequence[Mailbox], *, scope: str = "")
             ignore_conflicts=True,
         )
     return forward.textofemail_set.count()
-
-
-def message_bytes(forward: Forward) -> bytes:
-    """A copy as it leaves: the forward's header, then the body of the message, byte for byte.
-
-    The header has CRLF; the body has the line ends that it came with.
-    """
-    _header, body = split(bytes(forward.incoming.raw))
-    return bytes(forward.headers) + body
-
-
-def wire_bytes(forward: Forward) -> bytes:
-    """A copy as SMTP wants it: every line feed after a carriage return (RFC 5321, 2.3.8).
-
-    Nothing else is changed but a carriage return before a dot: alone it would be the beginning of a line to some
-    servers, and the dot then the end of the message, with commands of a stranger's after it.
-    """
-    return re.sub(rb"(?<!\r)\n|\r(?=\.)", b"\r\n", message_bytes(forward))
 
 
 def _suppressed(addresses: list[str], scope: str) -> dict[str, str]:

@@ -9,10 +9,9 @@ from django.utils import timezone
 from ..addresses import Mailbox, domain_of, parse_mailbox
 from ..delivery import headers as header_rules
 from ..delivery import return_path
-from ..delivery.from_address import author
+from ..delivery.header_block import wire_bytes
 from ..delivery.message import Mail, RawMail
 from ..exceptions import SettingError
-from ..incoming.forward import wire_bytes
 from ..models import Forward, MessageRequest, Suppression, TextOfEmail
 
 log = logging.getLogger(__name__)
@@ -78,7 +77,7 @@ class Composer:
     def _of_request(self, request_id: int | None) -> _Shared:
         if request_id is not None and request_id not in self._shared:
             request = MessageRequest.objects.select_related("creator").get(pk=request_id)
-            self._shared[request_id] = _Shared(request_headers(request), request.not_after)
+            self._shared[request_id] = _Shared(header_rules.request_headers(request), request.not_after)
         return self._shared[request_id]
 
 
@@ -91,16 +90,3 @@ def _leaving(address: str, scope: str) -> dict[str, str]:
     except SettingError as error:  # a site without our URLs still passes on what people write to its lists
         log.error("Copies go out without List-Unsubscribe: %s", error)
         return {}
-
-
-def request_headers(request: MessageRequest) -> dict[str, str]:
-    """The header fields that every mail of a broadcast carries. Raises HeaderNotAllowed, DbmailError."""
-    headers = header_rules.check_special_headers(request.special_headers_dict)
-    names = {name.lower() for name in headers}
-    reply_to = author(request).reply_to
-    if reply_to and "reply-to" not in names:
-        headers["Reply-To"] = str(reply_to)
-    if "precedence" not in names:
-        # What vacation responders and other mailers go by (RFC 3834, 2; RFC 2076).
-        headers["Precedence"] = "bulk"
-    return headers

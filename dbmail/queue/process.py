@@ -19,13 +19,13 @@ from ..broadcasts.notices import report_request_failed
 from ..conf import check_category, config
 from ..database import wake_workers
 from ..delivery.from_address import author
+from ..delivery.headers import request_headers
 from ..exceptions import DbmailError, RenderFailed
 from ..models import EmailRequest, MessageRequest, TextOfEmail
 from ..models.mail import copy_key, new_message_id
 from ..models.suppression import Suppression
 from ..rendering.message import MessageRenderer, Rendered
 from ..suppression.entries import not_sent, suppressed
-from .compose import request_headers
 from .record import insert_rows
 from .worker import ended, identity, provably_dead
 

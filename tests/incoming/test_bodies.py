@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dbmail.delivery.header_block import message_bytes, wire_bytes
 from dbmail.incoming.facts import Envelope
-from dbmail.incoming.forward import message_bytes, wire_bytes
 from dbmail.incoming.gate import receive
 from dbmail.models import Forward, IncomingMessage, PlainRedirect, TextOfEmail
 from tests.incoming.builders import post

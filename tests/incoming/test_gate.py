@@ -3,8 +3,8 @@
 import pytest
 from django.db import OperationalError
 
+from dbmail.delivery.header_block import message_bytes
 from dbmail.incoming import gate, intake
-from dbmail.incoming.forward import message_bytes
 from dbmail.incoming.receivers import BaseHandler
 from dbmail.models import EmailList, Forward, IncomingMessage, PlainRedirect, Suppression, TextOfEmail
 from tests.incoming.builders import a_class, letter, person, post, recipients, the_header, the_message
