@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 
 from ..models import MessageRequest, MessageVars
 from . import compose, confirm, export, preview, start, survey, watch
-from .paging import FastList, LeanList, StateFilter
+from .paging import FastList, LeanList, StateFilter, badge
 from .permissions import ReadOnly, may_compose, may_prepare, may_see_recipients, may_send
 
 #: View of one broadcast: (model admin, request, broadcast) -> response
@@ -132,7 +132,7 @@ class MessageRequestAdmin(FastList):
 
     @admin.display(description=_("state"))
     def state_badge(self, broadcast: MessageRequest) -> str:
-        return watch.state_badge(broadcast)
+        return badge(broadcast)
 
     @admin.display(description=_("when"))
     def when(self, broadcast: MessageRequest) -> Any:

@@ -17,6 +17,7 @@ from ..audience.fields import audience_fields
 from ..conf import category_choices, config, layout_choices
 from ..exceptions import DbmailError
 from ..models import MessageRequest, PersistentQueryFilter
+from ..people import address_of
 from ..preflight.palette import palette
 from . import draft as drafts
 from .body_field import body_field
@@ -140,7 +141,7 @@ def sendto_in_words(name: str) -> Any:
 
 
 def own_address(user: Any) -> str:
-    return getattr(user, user.get_email_field_name(), "") or ""
+    return address_of(user)
 
 
 def _field_data(field: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -25,6 +26,7 @@ from ..delivery.headers import request_headers
 from ..delivery.send import send_mail
 from ..exceptions import AddressError, DbmailError
 from ..models import MessageRequest
+from ..people import has_address
 from ..preflight.everyone import still_failing
 from ..preflight.survey import people_in
 from ..rendering.message import MessageRenderer
@@ -185,8 +187,8 @@ def _testers(request: HttpRequest) -> list[str]:
         address = parse_mailbox(text).address
         if own and normalise(address) == normalise(own):
             continue
-        colleague = {f"{model.get_email_field_name()}__iexact": address, "is_active": True, "is_staff": True}
-        if not hasattr(model, "is_staff") or not model._default_manager.filter(**colleague).exists():
+        colleague = Q(has_address(address), is_active=True, is_staff=True)
+        if not hasattr(model, "is_staff") or not model._default_manager.filter(colleague).exists():
             raise AddressError(_("A test goes to you or to other staff, and %(to)s is neither.") % {"to": address})
     return given
 

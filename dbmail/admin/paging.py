@@ -13,6 +13,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from ..addresses import normalise
+from ..models.choices import meaning_of, word_of
 
 #: Rows that can be reached by paging. Further ones are found by a filter or a search.
 REACHABLE = 10_000
@@ -33,9 +34,9 @@ class BoundedPaginator(Paginator):
 
 def badge(row: Any, field: str = "state") -> str:
     """A choice as a coloured word that says what it means when pointed at."""
-    word, _colon, meaning = getattr(row, f"get_{field}_display")().partition(": ")
-    value = getattr(row, field)
-    return format_html('<span class="dbmail-state" data-state="{}" title="{}">{}</span>', value, meaning, word)
+    value, label = getattr(row, field), getattr(row, f"get_{field}_display")()
+    said = value, meaning_of(label), word_of(label)
+    return format_html('<span class="dbmail-state" data-state="{}" title="{}">{}</span>', *said)
 
 
 def linked(table: str, key: Any, text: Any = None) -> str:
@@ -56,7 +57,7 @@ class WordFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         choices = model_admin.model._meta.get_field(self.parameter_name).choices
-        return [(value, str(label).partition(":")[0]) for value, label in choices]
+        return [(value, word_of(label)) for value, label in choices]
 
     def queryset(self, request: HttpRequest, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
         if not self.value():

@@ -19,6 +19,7 @@ from ..delivery.from_address import author
 from ..delivery.headers import headers_that_unsubscribe, request_headers
 from ..exceptions import AddressError, DbmailError, UnresolvableQuery
 from ..models import MessageRequest
+from ..people import address_of, has_address, name_of
 from ..preflight.content import Content, Finding, Level, check_content
 from ..preflight.from_domain import check_sender
 from ..rendering.message import MessageRenderer, Rendered
@@ -61,7 +62,7 @@ def as_json(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpRes
     draft = draft_of(request, stored)
     user = sample_user(request, draft, request.POST.get("as", ""))
     findings = _errors(draft)
-    shown: dict[str, Any] = {"as": "" if user._state.adding else str(user.pk), "as_name": name_of(user)}
+    shown: dict[str, Any] = {"as": "" if user._state.adding else str(user.pk), "as_name": in_words(user)}
     try:
         rendered = MessageRenderer(draft).render(user)
         mail = rendered.as_example()
@@ -163,7 +164,7 @@ def people(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpResp
     if not wanted:
         return JsonResponse({"people": []})
     model = get_user_model()
-    condition = Q(**{f"{model.get_email_field_name()}__iexact": wanted})
+    condition = has_address(wanted)
     for name in {model.USERNAME_FIELD, "first_name", "last_name"}:
         try:
             model._meta.get_field(name)
@@ -174,13 +175,11 @@ def people(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpResp
         found = list(stored.recipients.getList(model).filter(condition).order_by("pk")[:_FOUND])
     except UnresolvableQuery:
         found = []
-    return JsonResponse({"people": [{"pk": str(user.pk), "name": name_of(user)} for user in found]})
+    return JsonResponse({"people": [{"pk": str(user.pk), "name": in_words(user)} for user in found]})
 
 
-def name_of(user: Any) -> str:
+def in_words(user: Any) -> str:
     """A recipient as a person would call them, for those who may see recipients."""
     if user._state.adding:
         return _("a nameless recipient")
-    address = getattr(user, user.get_email_field_name(), "")
-    name = user.get_full_name() if hasattr(user, "get_full_name") else ""
-    return " · ".join(filter(None, [name or user.get_username(), address]))
+    return " · ".join(filter(None, [name_of(user) or user.get_username(), address_of(user)]))

@@ -15,6 +15,7 @@ from ..incoming.intake import plan_for
 from ..incoming.route import Plan
 from ..incoming.rows import unreachable
 from ..models import EmailList, PlainRedirect
+from ..models.choices import word_of
 from .paging import FastList
 from .permissions import may_see_recipients
 
@@ -28,7 +29,7 @@ class EmailListAdmin(admin.ModelAdmin):
 
     @admin.display(description=gettext_lazy("who may post"))
     def posters(self, row: EmailList) -> str:
-        return str(row.get_who_may_post_display()).partition(":")[0]
+        return word_of(row.get_who_may_post_display())
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.tester)

@@ -22,7 +22,7 @@ from ..preflight.survey import people_in, survey
 from ..times import as_shown
 from .draft import DraftForm
 from .permissions import may_see_recipients
-from .preview import as_data, draft_of, name_of
+from .preview import as_data, draft_of, in_words
 
 #: Seconds that one request looks at people.
 _SECONDS = 1.5
@@ -127,4 +127,4 @@ def _names(keys: tuple[str, ...]) -> list[dict[str, str]]:
         found = {str(user.pk): user for user in model._default_manager.filter(pk__in=keys)}
     except (ValueError, ValidationError):
         return []
-    return [{"pk": key, "name": name_of(found[key])} for key in keys if key in found]
+    return [{"pk": key, "name": in_words(found[key])} for key in keys if key in found]

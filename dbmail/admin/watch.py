@@ -20,8 +20,10 @@ from ..broadcasts import control
 from ..broadcasts.insight import failure_groups, mails_of
 from ..exceptions import DbmailError
 from ..models import MailEvent, MessageRequest, TextOfEmail
+from ..models.choices import meaning_of, word_of
 from ..preflight.survey import people_in
 from .compose import sendto_in_words
+from .paging import badge
 from .permissions import may_compose, may_prepare, may_see_recipients, may_send
 from .survey import audience_in_words
 
@@ -62,10 +64,10 @@ def _context(request: HttpRequest, broadcast: MessageRequest) -> dict[str, Any]:
     now = _numbers(broadcast)
     return {
         "broadcast": broadcast,
-        "badge": state_badge(broadcast),
+        "badge": badge(broadcast),
         "now": now,
         "now_counts": [
-            (state, _word(label), number_format(now["counts"][state], force_grouping=True))
+            (state, word_of(label).capitalize(), number_format(now["counts"][state], force_grouping=True))
             for state, label in TextOfEmail.State.choices
         ],
         "groups": _groups(broadcast),
@@ -81,11 +83,6 @@ def _context(request: HttpRequest, broadcast: MessageRequest) -> dict[str, Any]:
             for name in (*names, "body", "preview")
         },
     }
-
-
-def _word(label: Any) -> str:
-    """The name of a state without its explanation."""
-    return str(label).partition(":")[0].capitalize()
 
 
 def _audience(broadcast: MessageRequest) -> str:
@@ -112,7 +109,7 @@ def _groups(broadcast: MessageRequest) -> list[dict[str, Any]]:
     return [
         {
             "state": group.state,
-            "label": _word(names[group.state]),
+            "label": word_of(names[group.state]).capitalize(),
             "reason": group.reason,
             "count": number_format(group.count, force_grouping=True),
         }
@@ -146,8 +143,8 @@ def _numbers(broadcast: MessageRequest) -> dict[str, Any]:
     waiting, looked_at = sum(counts[state] for state in _WAITING), broadcast.progress.get("recipients", 0)
     return {
         "state": broadcast.state,
-        "state_label": _word(broadcast.get_state_display()),
-        "explained": broadcast.get_state_display().partition(": ")[2],
+        "state_label": word_of(broadcast.get_state_display()).capitalize(),
+        "explained": meaning_of(broadcast.get_state_display()),
         "reason": broadcast.state_reason,
         "processed": broadcast.processed,
         "people": people,
@@ -198,14 +195,6 @@ def requeue(admin: Any, request: HttpRequest, broadcast: MessageRequest) -> Http
     else:
         messages.warning(request, _("There is nothing to try again."))
     return redirect("admin:dbmail_messagerequest_change", broadcast.pk)
-
-
-def state_badge(broadcast: MessageRequest) -> str:
-    """The state as a coloured word that says what it means when pointed at."""
-    word, _colon, meaning = broadcast.get_state_display().partition(": ")
-    return format_html(
-        '<span class="dbmail-state" data-state="{}" title="{}">{}</span>', broadcast.state, meaning, word
-    )
 
 
 def with_waiting(broadcasts: "list[MessageRequest]") -> "list[MessageRequest]":

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_noop
 from ..addresses import Mailbox, check_address, normalise, one_line
 from ..conf import config, load
 from ..exceptions import AddressError, SettingError, UnknownSendTo
+from ..people import address_of, name_of
 
 Contacts = dict[Any, dict[str, tuple[str, str]]]
 
@@ -94,7 +95,7 @@ def kinds_of(name: str) -> tuple[str, ...]:
 def _mailbox(user: Any, kind: str, contacts: dict[str, tuple[str, str]]) -> Mailbox | None:
     """The user's own mailbox or that contact's; None where there is no address."""
     if kind == "self":
-        pair = (getattr(user, user.get_email_field_name()), user.get_full_name())
+        pair = (address_of(user), name_of(user))
     else:
         pair = contacts.get(kind) or contacts.get("guardian") or ("", "")
     address, name = pair

@@ -13,6 +13,8 @@ from django.utils.translation import gettext as _
 from ..addresses import normalise
 from ..exceptions import DbmailError
 from ..models import Attempt, MailEvent, MessageRequest, Suppression, TextOfEmail
+from ..models.choices import meaning_of
+from ..people import has_address
 
 #: Failed mails of one broadcast that are looked at; more of them have the same reasons.
 _MOST = 20_000
@@ -87,7 +89,7 @@ def trace(text: str) -> Trace:
     """What happened to `text`, an address in any spelling."""
     address = normalise(text)
     model = get_user_model()
-    accounts = list(model._default_manager.filter(**{f"{model.get_email_field_name()}__iexact": text.strip()})[:10])
+    accounts = list(model._default_manager.filter(has_address(text))[:10])
     mails = TextOfEmail.objects.filter(address=address).defer("msgtext", "plaintext")
     found = list(mails.order_by("-pk")[:MAILS])
     tries: dict[int, list[Attempt]] = {mail.pk: [] for mail in found}
@@ -117,7 +119,7 @@ def _verdicts(address: str, accounts: Sequence[Any]) -> Iterable[Verdict]:
 
 
 def _why(mail: TextOfEmail) -> str:
-    said = mail.get_state_display().partition(": ")[2]
+    said = meaning_of(mail.get_state_display())
     return f"{said}. {mail.last_reply}".strip() if mail.last_reply else f"{said}."
 
 

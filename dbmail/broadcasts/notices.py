@@ -14,6 +14,7 @@ from ..conf import config
 from ..delivery.send import send_mail
 from ..exceptions import AddressError
 from ..models import MessageRequest
+from ..people import address_of
 
 log = logging.getLogger(__name__)
 
@@ -100,9 +101,7 @@ def _readers(request: MessageRequest | None) -> Iterable[str]:
     """The request's sender, else its creator; and the bounces address. Each once."""
     candidates = [config().bounces]
     if request is not None:
-        creator = request.creator
-        own = getattr(creator, creator.get_email_field_name()) or ""
-        candidates.insert(0, own or request.sender or "")
+        candidates.insert(0, address_of(request.creator) or request.sender or "")
     seen = set()
     for text in candidates:
         try:

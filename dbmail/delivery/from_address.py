@@ -9,6 +9,7 @@ from ..addresses import Mailbox, domain_matches, parse_mailbox
 from ..conf import config
 from ..exceptions import AddressError, SenderNotAllowed
 from ..models import MessageRequest
+from ..people import address_of, name_of
 
 
 def check_sender(text: str) -> Mailbox:
@@ -51,8 +52,8 @@ def author(request: MessageRequest) -> Author:
     default = check_sender(settings.DEFAULT_FROM_EMAIL)
     creator = request.creator
     try:
-        own = parse_mailbox(getattr(creator, creator.get_email_field_name()) or "")
+        own = parse_mailbox(address_of(creator))
     except AddressError:
         return Author(default)
-    own = Mailbox(own.address, creator.get_full_name() if hasattr(creator, "get_full_name") else "")
+    own = Mailbox(own.address, name_of(creator))
     return Author(own) if allowed(own) else Author(default, reply_to=own)

@@ -10,6 +10,7 @@ from ..addresses import Mailbox, normalise, one_line, parse_mailbox
 from ..conf import check_category
 from ..exceptions import MailRefused
 from ..models.suppression import Suppression
+from ..people import address_of
 from ..suppression.entries import suppressed
 from . import headers as header_rules
 from . import return_path as return_paths
@@ -101,7 +102,7 @@ def _recipients(
 
 def _address_of(user: Any, to: tuple[Mailbox, ...]) -> str:
     """The address that an unsubscribe is for: the user's own if the mail goes there, else the first it goes to."""
-    own = (getattr(user, user.get_email_field_name(), None) or "") if user is not None else ""
+    own = address_of(user)
     return own if normalise(own) in {normalise(box.address) for box in to} else to[0].address
 
 

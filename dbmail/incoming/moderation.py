@@ -12,6 +12,7 @@ from ..addresses import Mailbox, normalise
 from ..delivery.header_block import readable
 from ..exceptions import DbmailError
 from ..models import IncomingMessage, TextOfEmail
+from ..models.choices import word_of
 from ..rendering.text import text_from_html
 from .facts import Envelope
 from .gate import act, preview
@@ -145,7 +146,7 @@ def _why_not_again(message: IncomingMessage) -> str:
 def _still_held(message: IncomingMessage) -> None:
     message.refresh_from_db()
     if message.state != IncomingMessage.State.HELD:
-        state = message.get_state_display().partition(":")[0]
+        state = word_of(message.get_state_display())
         raise NotHeld(_("Message %(number)s is not held: %(state)s.") % {"number": message.pk, "state": state})
     if not message.raw:
         raise NotHeld(_("Message %(number)s has been purged: there is nothing to send.") % {"number": message.pk})

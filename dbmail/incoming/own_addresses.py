@@ -11,6 +11,7 @@ from ..feedback import reports
 from ..feedback.events import record
 from ..feedback.reports import Outcome, Report, parse
 from ..models import IncomingMessage, MailEvent, Suppression, TextOfEmail
+from ..models.choices import word_of
 from ..suppression import tokens
 from ..suppression.preferences import stop
 from .facts import Envelope, Facts
@@ -64,7 +65,7 @@ def judge(purpose: Returned | Unsubscribe) -> Decision:
 
 def _kind(outcome: Outcome) -> str:
     """`bounced` and the like, for a reader."""
-    return str(MailEvent.Type(outcome.kind.value).label).partition(":")[0]
+    return word_of(MailEvent.Type(outcome.kind.value).label)
 
 
 def carry_out(purpose: Returned | Unsubscribe, incoming: IncomingMessage) -> None:

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from ..addresses import domain_of, normalise, parse_mailbox
 from ..conf import config, load
 from ..exceptions import SettingError
+from ..people import address_of, name_of
 
 if TYPE_CHECKING:
     from ..models import EmailList
@@ -161,9 +162,9 @@ class UserEmail(BaseHandler):
         account = model._default_manager.filter(**named).order_by("pk").first() if user else None
         if account is None or not _has_alias(account):
             return
-        address = getattr(account, model.get_email_field_name(), "")
+        address = address_of(account)
         if address:
-            self.recipients = [(address, account.get_full_name() if hasattr(account, "get_full_name") else "")]
+            self.recipients = [(address, name_of(account))]
             self.send = True
 
 

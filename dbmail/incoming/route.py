@@ -14,6 +14,7 @@ from ..conf import config
 from ..delivery.header_block import HeaderBlock, readable_message, split
 from ..exceptions import AddressError, DbmailError, SettingError
 from ..models import EmailList
+from ..people import has_address
 from .facts import Envelope, Facts, read
 from .match import BadPattern, Match, SlowPattern, match
 from .own_addresses import Returned, Unsubscribe, judge, own_purpose
@@ -27,9 +28,8 @@ def standing(author: Mailbox | None, members: Iterable[Mailbox], owners: Iterabl
     if author is None:
         return Standing()
     address = normalise(author.address)
-    model = get_user_model()
-    named = {f"{model.get_email_field_name()}__iexact": author.address, "is_active": True}
-    users = list(model._default_manager.filter(**named)[:50])
+    named = get_user_model()._default_manager.filter(has_address(author.address), is_active=True)
+    users = list(named[:50])
     is_owner = any(normalise(owner) == address for owner in owners)
     return Standing(
         is_registered=bool(users),

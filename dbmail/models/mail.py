@@ -16,6 +16,7 @@ from ..addresses import normalise, parse_mailbox
 from ..conf import config
 from ..database import wake_workers
 from .broadcast import MessageRequest
+from .choices import word_of
 
 
 def new_message_id() -> str:
@@ -171,7 +172,7 @@ class TextOfEmail(models.Model):
     @property
     def state_word(self) -> str:
         """The state without its explanation."""
-        return self.get_state_display().partition(":")[0]
+        return word_of(self.get_state_display())
 
     def send(self) -> Exception | None:
         """Send this mail now, whatever its turn; None, or the exception that says why it did not go.

@@ -5,6 +5,7 @@ from typing import Any
 
 from ..addresses import one_line
 from ..models.broadcast import MessageRequest
+from ..people import address_of
 from ..suppression.tokens import NAME, PLACE, example, link_for
 from .engine import compile_template
 from .layout import Frame, fragment, layout_of
@@ -107,5 +108,5 @@ def parse_smart_text(msgrequest: MessageRequest, text: str, user: Any) -> str:
     Raises TemplateRejected, MissingVariable, RenderFailed.
     """
     rendered = Rendered("", compile_template(text, html=is_html(text)).render(request_context(msgrequest, user)))
-    address = getattr(user, user.get_email_field_name(), "") if user is not None else ""
+    address = address_of(user)
     return (rendered.to(address, msgrequest.category or "all") if address else rendered.as_example()).body
