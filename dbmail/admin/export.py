@@ -7,6 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.utils.translation import gettext as _
 
+from ..csv_cells import harmless
 from ..models import MailEvent, MessageRequest, TextOfEmail
 
 _COLUMNS = ("id", "send_to", "state", "sent", "tries", "last_reply")
@@ -36,7 +37,7 @@ def _lines(broadcast: MessageRequest) -> Iterator[str]:
         found = list(rows.values_list(*_COLUMNS)[:_ROWS])
         reported = _reported(broadcast, last, found[-1][0]) if found else {}
         for row in found:
-            yield writer.writerow([_harmless(value) for value in (*row, reported.get(row[0]))])
+            yield writer.writerow([harmless(_text(value)) for value in (*row, reported.get(row[0]))])
         if len(found) < _ROWS:
             return
         last = found[-1][0]
@@ -53,7 +54,5 @@ def _reported(broadcast: MessageRequest, after: int, last: int) -> dict[int, str
     return {mail: " ".join(sorted(kinds)) for mail, kinds in found.items()}
 
 
-def _harmless(value: Any) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    text = "" if value is None else value.isoformat() if hasattr(value, "isoformat") else str(value)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+def _text(value: Any) -> str:
+    return "" if value is None else value.isoformat() if hasattr(value, "isoformat") else str(value)

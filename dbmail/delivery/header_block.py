@@ -8,11 +8,12 @@ import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from email.header import Header, decode_header, make_header
+from email.header import decode_header, make_header
 from email.message import Message
 
 from ..addresses import one_line
 from ..models import Forward
+from .mime import encoded_words
 
 _NAME = re.compile(rb"([!-9;-~]+)[ \t]*:")
 _DOT_ATOM = re.compile(r"[^\s()<>@,;:\\\"\[\].\x00-\x1f\x7f]+(\.[^\s()<>@,;:\\\"\[\].\x00-\x1f\x7f]+)*")
@@ -148,7 +149,7 @@ def encoded(text: str, *, keep_last_space: bool = False) -> bytes:
         return text.encode("ascii")
     if keep_last_space:  # white space between two encoded words is not shown: it has to be inside one
         text += " "
-    return Header(text, "utf-8", maxlinelen=70).encode(linesep="\r\n").encode("ascii")
+    return encoded_words(text, 10).encode("ascii")
 
 
 def mailbox(address: str, name: str = "") -> bytes:

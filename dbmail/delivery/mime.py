@@ -33,7 +33,7 @@ def encode_mailbox(mailbox: Mailbox) -> str:
     if mailbox.name.isascii() and len(mailbox.name) < _LINE // 2 and "=?" not in mailbox.name:
         return formataddr((mailbox.name, address))
     # Long or foreign names: as many encoded words as it takes, one on each line.
-    return f"{_encoded(mailbox.name, 10)}\r\n <{address}>"
+    return f"{encoded_words(mailbox.name, 10)}\r\n <{address}>"
 
 
 def encode_field(name: str, value: str) -> str:
@@ -51,7 +51,7 @@ def encode_text(value: str, offset: int = 0) -> str:
             return value
         if max(map(len, value.split(" "))) + offset < _LINE - 1:
             return _folded(value, offset)
-    return _encoded(value, offset)
+    return encoded_words(value, offset)
 
 
 def _folded(value: str, offset: int) -> str:
@@ -67,7 +67,8 @@ def _folded(value: str, offset: int) -> str:
     return "\r\n ".join([*lines, current])
 
 
-def _encoded(value: str, offset: int) -> str:
+def encoded_words(value: str, offset: int) -> str:
+    """`value` in encoded words (RFC 2047), the first line `offset` characters shorter than the others."""
     # A lone surrogate (a broken database, a careless import) has no bytes; it must not stop a mail.
     safe = value.encode("utf-8", "replace").decode("utf-8")
     return Header(safe, "utf-8", maxlinelen=_FOLD - 1, header_name="x" * max(offset - 2, 0)).encode(linesep="\r\n")

@@ -92,8 +92,5 @@ def enqueue(forward: Forward, recipients: Sequence[Mailbox], *, scope: str = "")
 
 def _suppressed(addresses: list[str], scope: str) -> dict[str, str]:
     """By address, why it gets no copy."""
-    found = suppressed(addresses, scope or Suppression.ALL)
-    if not scope:
-        about_the_address = (Suppression.Reason.BOUNCED, Suppression.Reason.MANUAL)
-        found = {address: reason for address, reason in found.items() if reason in about_the_address}
+    found = suppressed(addresses, scope or Suppression.ALL, is_personal=not scope)
     return {address: not_sent(reason) for address, reason in found.items()}

@@ -11,6 +11,7 @@ from django.contrib.auth import get_user_model
 from django.utils.dateparse import parse_datetime
 
 from ..addresses import check_address, normalise
+from ..csv_cells import harmless, original
 from ..exceptions import AddressError, DbmailError
 from ..models.suppression import Suppression
 from ..times import project_time
@@ -18,7 +19,6 @@ from .entries import Entry
 
 COLUMNS = ("address", "scope", "reason", "source", "created_at", "expires_at", "created_by")
 #: A spreadsheet takes a cell that begins so for a formula; the text of a server's refusal can be anything.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Writable(Protocol):
@@ -53,7 +53,7 @@ def write(file: Writable, rows: Iterable[Suppression]) -> int:
         ends = row.expires_at.isoformat() if row.expires_at else ""
         by = row.created_by.get_username() if row.created_by else ""
         cells = (row.address, row.scope, row.reason, row.source, row.created_at.isoformat(), ends, by)
-        writer.writerow(map(_harmless, cells))
+        writer.writerow(map(harmless, cells))
         number += 1
     return number
 
@@ -105,7 +105,7 @@ def _header_problem(header: list[str]) -> str:
 def _entry(header: list[str], cells: list[str]) -> Entry:
     if len(cells) > len(header):
         raise ValueError(f"It has {len(cells)} cells, the header {len(header)}.")
-    values = dict(zip(header, (_original(cell.strip()) for cell in cells), strict=False))
+    values = dict(zip(header, (original(cell.strip()) for cell in cells), strict=False))
     if any("\0" in value for value in values.values()):
         raise ValueError("It holds a NUL character.")
     scope = values.get("scope") or Suppression.ALL
@@ -142,11 +142,3 @@ def _with_users(entries: list[Entry]) -> list[Entry]:
         return entries
     users = {user.get_username(): user for user in model.objects.filter(**{f"{model.USERNAME_FIELD}__in": names})}
     return [replace(entry, created_by=users.get(entry.created_by)) for entry in entries]
-
-
-def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.lstrip("'").startswith(_FORMULA) else cell
-
-
-def _original(cell: str) -> str:
-    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(_FORMULA) else cell

@@ -136,9 +136,14 @@ def in_force() -> "QuerySet[Suppression]":
     return Suppression.objects.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=timezone.now()))
 
 
-def suppressed(addresses: Iterable[str], scope: str = Suppression.ALL) -> dict[str, str]:
-    """Those of `addresses` (normalised) that get no mail of this scope, with the reason. One query."""
+def suppressed(addresses: Iterable[str], scope: str = Suppression.ALL, *, is_personal: bool = False) -> dict[str, str]:
+    """Those of `addresses` (normalised) that get no mail of this scope, with the reason. One query.
+
+    With `is_personal`, the mail was written to these people by name: only what also stops such mail counts.
+    """
     rows = in_force().filter(address__in=set(addresses), scope__in={Suppression.ALL, scope})
+    if is_personal:
+        rows = rows.filter(reason__in=_ALSO_PERSONAL)
     return dict(rows.values_list("address", "reason"))
 
 
