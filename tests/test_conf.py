@@ -266,9 +266,11 @@ def test_one_mistake_hides_no_other_and_spoils_no_setting_beside_it():
     assert (found.connections, found.in_doubt) == (1, "hold")
 
 
-def test_a_key_that_was_pasted_instead_of_its_path_is_not_shown():
+@pytest.mark.parametrize("outer", ["DKIM", "DKIMM"])
+@pytest.mark.parametrize("inner", ["KEY", "KEYS", "SELECTOR"])
+def test_a_key_that_was_pasted_instead_of_its_path_is_not_shown(outer, inner):
     secret = "-----BEGIN RSA PRIVATE KEY-----\nMIIEsecret"
-    with override_settings(DBMAIL={"DKIM": {"SELECTOR": "x", "KEY": secret}}), pytest.raises(SettingError) as caught:
+    with override_settings(DBMAIL={outer: {inner: secret}}), pytest.raises(SettingError) as caught:
         config()
     assert "MIIE" not in str(caught.value) and "BEGIN" not in str(caught.value)
 

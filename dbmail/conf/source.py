@@ -24,8 +24,10 @@ def as_python(value: Any) -> str:
 
 
 def shortly(value: Any, limit: int = 80) -> str:
-    """As `as_python`, cut off where it is long: a whole key or list in a message hides what is said of it."""
+    """As `as_python`, cut off where it is long, and without a private key that was pasted: messages go into logs."""
     text = as_python(value)
+    if "-----BEGIN" in text:
+        return '"..."'
     return text if len(text) <= limit else f"{text[:limit]}..."
 
 

@@ -103,7 +103,7 @@ def consequence(event: NewEvent, scope: str = "", crowded: bool = False) -> Entr
     | unsubscribed | for all mail, or for the mail's category where that is what was left |
     | bounced, the address is no good | for all mail, for DBMAIL["BOUNCE_REST"]["HARD"] |
     | rejected, the provider sends nothing to the address | for all mail, for the provider's reason |
-    | bounced otherwise, SOFT_BOUNCES of DBMAIL["BOUNCE_REST"] times | for all mail, for its SOFT |
+    | bounced otherwise, too often for DBMAIL["BOUNCE_REST"] | for all mail, for its "SOFT" |
     """
     if not event.address:
         return None
