@@ -2,11 +2,12 @@
 
 | id | what |
 |-|-|
-| dbmail.E001 | a key of DBMAIL, or a setting that it defaults to, cannot be read |
-| dbmail.E002 | a dotted path cannot be imported, or is nothing to call |
+| dbmail.E001 | a key of DBMAIL is unknown or has an old name, or its value, or that of a setting beside it, is wrong |
+| dbmail.E002 | a dotted path cannot be imported, or leads to something else than it should |
 | dbmail.E003 | the DKIM key cannot be used |
 | dbmail.E004 | SendGrid's webhook key cannot be used |
 | dbmail.E005 | a layout of LAYOUTS cannot be used |
+| dbmail.E006 | a look-up of AUDIENCE_FIELDS is none that an audience can be chosen by |
 | dbmail.W001 | no SITE_URL: no one-click unsubscribe, no public pages |
 | dbmail.W002 | SITE_URL is not https |
 | dbmail.W003 | dbmail's URLs are not included |
@@ -23,7 +24,7 @@
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -33,15 +34,20 @@ from django.core.exceptions import ImproperlyConfigured
 from django.urls import NoReverseMatch, reverse
 
 from .addresses import parse_mailbox
-from .conf import config, layouts, load, read, site_url
+from .audience.fields import audience_field
+from .conf import Config, config, load, read_settings, site_url
 from .delivery import dkim
 from .delivery.backends import TIMEOUT
 from .delivery.connection import configured_backend, relay_name, speaks_smtp
 from .delivery.from_address import allowed
-from .exceptions import AddressError, LayoutError, SettingError
+from .exceptions import LayoutError, SettingError
 from .feedback.sendgrid import public_key
+from .incoming.receivers import imported
+from .rendering.engine import project_library
 from .rendering.layout import Layout
 
+#: Keys that name a function.
+_FUNCTIONS = ("CONTACTS", "ROSTERS", "USER_ALIASES", "UNSUBSCRIBE_HOOK")
 _NO_MAIL = {f"django.core.mail.backends.{name}" for name in ("console", "dummy", "filebased", "locmem")}
 _LOCAL = ("localhost", "127.0.0.1", "::1", "")
 #: Ends of domains that exist nowhere (RFC 2606, 6761).
@@ -50,9 +56,15 @@ _NO_DOMAIN = ("localhost", ".localhost", ".test", ".invalid", ".example", ".loca
 
 @register(Tags.compatibility)
 def check_settings(**_: Any) -> list[CheckMessage]:
-    """What cannot work, whatever the project does."""
-    found = list(_unreadable())
-    return found or [*_paths(), *_keys(), *_layouts()]
+    """What cannot work, whatever the project does. A setting that is wrong hides no other that is."""
+    settings_read, problems = read_settings()
+    return [
+        *(_error(problem, "E001") for problem in problems),
+        *_paths(settings_read),
+        *_columns(settings_read),
+        *_keys(settings_read),
+        *_layouts(settings_read),
+    ]
 
 
 @register(Tags.security, deploy=True)
@@ -65,56 +77,49 @@ def check_deployment(**_: Any) -> list[CheckMessage]:
         return []  # check_settings says which
 
 
-def _unreadable() -> Iterator[CheckMessage]:
-    """Every key by itself, so that all mistakes are told at once."""
-    given = getattr(settings, "DBMAIL", {})
-    parts = [{key: value} for key, value in given.items()] if isinstance(given, dict) else [given]
-    seen = set()
-    for part in [{}, *parts]:
+def _error(error: SettingError, number: str, hint: str = "") -> Error:
+    return Error(error.message, hint=error.hint or hint, id=f"dbmail.{number}")
+
+
+def _paths(given: Config) -> Iterator[CheckMessage]:
+    """Whatever is named by a dotted path is imported here, and not before somebody needs it elsewhere."""
+    tries: list[tuple[Callable[..., Any], tuple[str, ...]]] = [
+        *((load, (key, getattr(given, key.lower()))) for key in _FUNCTIONS if getattr(given, key.lower())),
+        *((imported, (path,)) for path in given.handlers),
+        *((project_library, (path,)) for path in given.template_libraries),
+    ]
+    for find, arguments in tries:
         try:
-            read(part)
+            find(*arguments)
         except SettingError as error:
-            if str(error) not in seen:
-                yield Error(str(error), hint="dbmail/conf.py shows every setting with its default.", id="dbmail.E001")
-            seen.add(str(error))
+            yield _error(error, "E002", "Give the dotted path of a class that extends BaseHandler.")
 
 
-def _paths() -> Iterator[CheckMessage]:
-    names = ("CONTACTS", "ROSTERS", "USER_ALIASES", "UNSUBSCRIBE_HOOK")
-    paths = [(name, path) for name in names if (path := getattr(config(), name.lower()))]
-    paths += [("HANDLERS", path) for path in config().handlers]
-    for name, path in paths:
+def _columns(given: Config) -> Iterator[CheckMessage]:
+    for path in given.audience_fields:
         try:
-            function = load(name, path)
+            audience_field(path)
         except SettingError as error:
-            yield Error(str(error), hint="Give the dotted path of a function.", id="dbmail.E002")
-            continue
-        if not callable(function):
-            yield Error(
-                f"DBMAIL[{name!r}] = {path!r} is a {type(function).__name__}, nothing to call.",
-                hint="Give the dotted path of a function.",
-                id="dbmail.E002",
-            )
+            yield _error(error, "E006", "Name a field of the user, or of a table that it leads to: group__name.")
 
 
-def _keys() -> Iterator[CheckMessage]:
+def _keys(given: Config) -> Iterator[CheckMessage]:
     try:
-        dkim.signer()
+        dkim.signer_of(given.dkim)
     except SettingError as error:
         hint = "Make one with `openssl genrsa -out dkim.pem 2048`; docs/deliverability.md goes through it."
-        yield Error(str(error), hint=hint, id="dbmail.E003")
-    for key in config().sendgrid_webhook_key.split():
+        yield _error(error, "E003", hint)
+    for key in given.sendgrid_webhook_key.split():
         try:
             public_key(key)
         except SettingError as error:
-            hint = "Copy the verification key from SendGrid's event webhook settings."
-            yield Error(str(error), hint=hint, id="dbmail.E004")
+            yield _error(error, "E004", "Copy the verification key from SendGrid's event webhook settings.")
 
 
-def _layouts() -> Iterator[CheckMessage]:
-    for name in layouts():
+def _layouts(given: Config) -> Iterator[CheckMessage]:
+    for name, (_title, path) in given.layouts.items():
         try:
-            Layout(name)
+            Layout(name, path)
         except LayoutError as error:
             hint = "A layout is a template of the project's own: an HTML document with {{ body }} in it."
             yield Error(str(error), hint=hint, id="dbmail.E005")
@@ -154,11 +159,7 @@ def _addresses() -> Iterator[CheckMessage]:
             hint='Set DBMAIL["BOUNCES"] to an address whose mail reaches the mailgate.',
             id="dbmail.W004",
         )
-    try:
-        sender = parse_mailbox(settings.DEFAULT_FROM_EMAIL)
-    except AddressError as error:
-        yield Warning(f"DEFAULT_FROM_EMAIL: {error}", hint="Set it to an address of yours.", id="dbmail.W005")
-        return
+    sender = parse_mailbox(settings.DEFAULT_FROM_EMAIL)
     if not allowed(sender):
         yield Warning(
             f"DEFAULT_FROM_EMAIL is {sender.address}, and DBMAIL['FROM_DOMAINS'] does not allow its domain.",
@@ -188,7 +189,7 @@ def _backend() -> Iterator[CheckMessage]:
         hint = 'Use "dbmail.delivery.backends.CustomSMTPBackend", or a provider\'s backend.'
         yield Warning(f"The mail backend {relay_name(backend)} sends nothing.", hint=hint, id="dbmail.W006")
     if not speaks_smtp(backend):
-        if config().dkim:
+        if config().dkim.key:
             hint = "Have the provider sign, and remove DBMAIL['DKIM']."
             yield Warning("DBMAIL['DKIM'] signs nothing: the backend is not SMTP.", hint=hint, id="dbmail.W009")
         if config().connections > 1:
@@ -212,7 +213,7 @@ def _backend() -> Iterator[CheckMessage]:
 
 
 def _key_mode() -> Sequence[CheckMessage]:
-    path = config().dkim.get("KEY", "")
+    path = config().dkim.key
     try:
         mode = os.stat(path).st_mode if path else 0
     except OSError:
@@ -226,10 +227,11 @@ def _key_mode() -> Sequence[CheckMessage]:
 
 
 def _times() -> Iterator[CheckMessage]:
-    last_try = config().retry_wait * (2 ** (config().retries - 1) - 1)
+    tries = config().retry.tries
+    last_try = config().retry.wait * (2 ** (tries - 1) - 1)
     if last_try > config().expire_after:
         yield Warning(
-            f"The last of {config().retries} tries is after {last_try}; mails expire after {config().expire_after}.",
-            hint='Lower DBMAIL["RETRIES"] or ["RETRY_WAIT"], or raise ["EXPIRE_AFTER"].',
+            f"The last of {tries} tries is after {last_try}; mails expire after {config().expire_after}.",
+            hint='Lower TRIES or WAIT in DBMAIL["RETRY"], or raise DBMAIL["EXPIRE_AFTER"].',
             id="dbmail.W011",
         )

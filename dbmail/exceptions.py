@@ -1,5 +1,7 @@
 """Every error that dbmail raises on purpose. Each message says what was wrong and what to do."""
 
+from typing import Any
+
 from django.core.exceptions import ImproperlyConfigured
 
 
@@ -8,7 +10,27 @@ class DbmailError(Exception):
 
 
 class SettingError(DbmailError, ImproperlyConfigured):
-    """A value in settings.DBMAIL (or a setting that it defaults to) cannot be used."""
+    """A value in settings.DBMAIL (or a setting that it defaults to) cannot be used.
+
+    `hint` says what to write instead. It is part of the text, and apart for `manage.py check`.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(f"{message} {hint}".rstrip())
+        self.message = message
+        self.hint = hint
+
+
+class WrongValue(DbmailError, ValueError):
+    """A value that a setting cannot have. It does not know which setting that is: dbmail.conf says so.
+
+    `write`: what to write instead, as Python. `at`: the keys that lead to the mistake, where it lies inside the value.
+    """
+
+    def __init__(self, message: str, write: str = "", at: tuple[Any, ...] = ()) -> None:
+        super().__init__(message)
+        self.write = write
+        self.at = at
 
 
 class UnstorableQuery(DbmailError, TypeError):

@@ -12,9 +12,12 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from .addresses import check_address, domain_of, normalise
-from .exceptions import AddressError, SettingError
+from .exceptions import AddressError, WrongValue
 
 _RATE = re.compile(r"(\d{1,9})\s*/\s*(\d{0,6})\s*(s|min|h|d)")
+_IN_WORDS = re.compile(
+    r"([1-9]\d{0,8})\s*(?:/|per|an?)\s*(\d{0,6})\s*(s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)"
+)
 _UNITS = {
     "s": timedelta(seconds=1),
     "min": timedelta(minutes=1),
@@ -61,12 +64,12 @@ class Rates:
 
 
 def parse_rates(given: Mapping[Any, Any]) -> Rates:
-    """The setting as values. Raises SettingError with the key and what is wrong with it."""
+    """The setting as values. Raises WrongValue with the key and what is wrong with it."""
     limits: dict[str, Rate] = {}
     for key, value in given.items():
         name = _key(key)
         if name in limits:
-            raise SettingError(_('DBMAIL["RATES"] has two limits for %(name)r.') % {"name": name})
+            raise WrongValue(_("There are two limits for %(name)s.") % {"name": name})
         limits[name] = _rate(key, value)
     return Rates(limits)
 
@@ -77,18 +80,18 @@ def _key(key: Any) -> str:
         return str(key)
     if kind not in ("sender", "domain") or not colon:
         said = _(
-            'DBMAIL["RATES"] has the key %(key)r; known are "all", "sender:" with an address, a domain or *, '
+            'There is no limit of this name; known are "all", "sender:" with an address, a domain or *, '
             'and "domain:" with a recipient domain or *.'
         )
-        raise SettingError(said % {"key": key})
+        raise WrongValue(said, at=(key,))
     is_address = kind == "sender" and not name.startswith("@") and "@" in name
     try:
         address = check_address(name if is_address else f"x@{name}")
     except AddressError:
-        said = _('DBMAIL["RATES"] has the key %(key)r: %(name)r is not a domain or *.')
+        said = _("%(name)r is not a domain or *.")
         if kind == "sender":
-            said = _('DBMAIL["RATES"] has the key %(key)r: %(name)r is not an address, a domain or *.')
-        raise SettingError(said % {"key": key, "name": name}) from None
+            said = _("%(name)r is not an address, a domain or *.")
+        raise WrongValue(said % {"name": name}, at=(key,)) from None
     return f"{kind}:{normalise(address) if is_address else domain_of(address)}"
 
 
@@ -96,12 +99,21 @@ def _rate(key: str, value: Any) -> Rate:
     match = _RATE.fullmatch(value.strip()) if isinstance(value, str) else None
     if not match:
         said = _(
-            'DBMAIL["RATES"][%(key)r] must be a number of mails in a time, such as "500/h", "20/min" or "100/10min" '
-            "(units s, min, h, d), not %(value)r."
+            'A number of mails in a time is needed, such as "500/h", "20/min" or "100/10min" (units s, min, h, d), '
+            "not %(value)r."
         )
-        raise SettingError(said % {"key": key, "value": value})
+        raise WrongValue(said % {"value": value}, _meant(value), (key,))
     count, units = int(match[1]), int(match[2] or 1)
     if not count or not units or units * _UNITS[match[3]] > timedelta(days=7):
-        said = _('DBMAIL["RATES"][%(key)r] must allow at least 1 mail in at most 7 days, not %(value)r.')
-        raise SettingError(said % {"key": key, "value": value})
+        said = _("It must allow at least 1 mail in at most 7 days, not %(value)r.")
+        raise WrongValue(said % {"value": value}, at=(key,))
     return Rate(count, units * _UNITS[match[3]])
+
+
+def _meant(value: Any) -> str:
+    """What "500 per hour" or "20 / minute" is written as; "" where it is not that plain."""
+    said = _IN_WORDS.fullmatch(str(value).strip().lower())
+    if not said:
+        return ""
+    units = {"s": "s", "m": "min", "h": "h", "d": "d"}
+    return f'"{said[1]}/{said[2]}{units[said[3][0]]}"'

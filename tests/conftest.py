@@ -35,6 +35,18 @@ def use_mailer(settings: Any) -> Callable[..., None]:
 
 
 @pytest.fixture
+def chunks_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """`chunks_of(2)` turns two recipients at a time into mails."""
+    return lambda number: monkeypatch.setattr("dbmail.queue.process.CHUNK_SIZE", number)
+
+
+@pytest.fixture
+def batches_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """`batches_of(2)` claims two mails at a time."""
+    return lambda number: monkeypatch.setattr("dbmail.queue.deliver.BATCH_SIZE", number)
+
+
+@pytest.fixture
 def relay(smtp_server: ScriptedSMTPServer, use_mailer: Callable[..., None]) -> ScriptedSMTPServer:
     """The scripted server, as the relay that mail goes to."""
     use_mailer("dbmail.delivery.backends.CustomSMTPBackend", host=smtp_server.host, port=smtp_server.port, timeout=5)

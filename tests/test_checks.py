@@ -7,12 +7,17 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
 from dbmail.checks import check_deployment, check_settings
+from dbmail.conf import config
 
 from .delivery.test_dkim import PEM
 
 pytestmark = pytest.mark.django_db
 SMTP = "dbmail.delivery.backends.CustomSMTPBackend"
 A_DICT = {"not": "callable"}
+
+
+def fails():
+    """What is a function where a class is needed."""
 
 
 @pytest.fixture(autouse=True)
@@ -43,13 +48,17 @@ def test_django_runs_them(settings):
     [
         ({"CONNECTIONS": 0, "IN_DOUBT": "perhaps", "NO_SUCH": 1}, ["E001", "E001", "E001"]),
         ([], ["E001"]),
-        ({"SENDS_FROM": ["here"]}, ["E001"]),
+        ({"DNS": {"SENDS_FROM": ["here"]}}, ["E001"]),
         ({"CATEGORIES": {"All mail": "x"}}, ["E001"]),
         ({"DKIM": {"SELECTOR": "x"}}, ["E001"]),
         ({"DKIM": {"SELECTOR": "x", "KEY": 3}}, ["E001"]),
         ({"CONTACTS": "no.such.module"}, ["E002"]),
-        ({"ROSTERS": "tests.test_checks.A_DICT", "UNSUBSCRIBE_HOOK": "nodots"}, ["E002", "E002"]),
-        ({"HANDLERS": ["no.such.Handler"]}, ["E002"]),
+        ({"ROSTERS": "tests.test_checks.A_DICT", "UNSUBSCRIBE_HOOK": "no.dots"}, ["E002", "E002"]),
+        ({"HANDLERS": ["no.such.Handler", "tests.test_checks.fails"]}, ["E002", "E002"]),
+        ({"TEMPLATE_LIBRARIES": ["no.such", "django.templatetags"]}, ["E002", "E002"]),
+        ({"AUDIENCE_FIELDS": ["no_such", "date_joined", "password"]}, ["E006", "E006"]),
+        ({"LEASE": 5, "CONTACTS": "no.such", "AUDIENCE_FIELDS": ["no_such"]}, ["E001", "E002", "E006"]),
+        ({"LEASE": 5, "DKIM": {"SELECTOR": "x", "KEY": "/no"}, "SENDGRID_WEBHOOK_KEY": "x"}, ["E001", "E003", "E004"]),
         ({"DKIM": {"SELECTOR": "x", "KEY": "/no/such/key.pem"}}, ["E003"]),
         ({"SENDGRID_WEBHOOK_KEY": "abc"}, ["E004"]),
         ({"LAYOUTS": {"news": ("News",)}}, ["E001"]),
@@ -63,9 +72,52 @@ def test_what_cannot_work_is_an_error_and_each_mistake_is_told(settings, given, 
     check_deployment()
 
 
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ({"LEASE": 600}, "Write timedelta(seconds=600)"),
+        ({"CONTACTS": "testproject.outreach.contacts.contact"}, 'Write "testproject.outreach.contacts.contacts"'),
+        ({"ROSTERS": "testproject.outreach.roster.roster"}, 'Write "testproject.outreach.rosters.roster"'),
+        ({"USER_ALIASES": "testprojekt.outreach.rosters.has_alias"}, 'Write "testproject.outreach.rosters.has_alias"'),
+        ({"UNSUBSCRIBE_HOOK": "tests.test_checks.A_DICT"}, "Give the dotted path: the module, a dot, and the name in"),
+        ({"HANDLERS": ["dbmail.incoming.receivers.PlainLst"]}, 'Write "dbmail.incoming.receivers.PlainList"'),
+        ({"HANDLERS": ["tests.test_checks.fails"]}, "Give the dotted path of a class that extends BaseHandler."),
+        ({"TEMPLATE_LIBRARIES": ["django.templatetags.i18"]}, 'Write "django.templatetags.i18n"'),
+        ({"TEMPLATE_LIBRARIES": ["i18n"]}, "Give the dotted path of the module that has `register` in it."),
+        ({"AUDIENCE_FIELDS": ["date_joind"]}, 'Write "date_joined"'),
+        ({"AUDIENCE_FIELDS": ["studentinfo__programm"]}, 'Write "studentinfo__program"'),
+        ({"AUDIENCE_FIELDS": ["password"]}, "Name a field of the user, or of a table that it leads to: group__name."),
+        ({"CANARY": 100}, 'Write "BREAKER": {"CANARY": 100}'),
+    ],
+    ids=str,
+)
+def test_the_hint_says_what_to_write(settings, given, hint):
+    settings.DBMAIL = given
+    (message,) = check_settings()
+    assert message.hint.startswith(hint)
+
+
+def test_a_module_that_fails_while_it_is_imported_is_told_and_breaks_off_no_check(settings, tmp_path, monkeypatch):
+    (tmp_path / "broken_module.py").write_text("1 / 0")
+    monkeypatch.syspath_prepend(tmp_path)
+    settings.DBMAIL = {
+        "CONTACTS": "broken_module.contacts",
+        "HANDLERS": ["broken_module.Handler"],
+        "TEMPLATE_LIBRARIES": ["broken_module"],
+    }
+    found = check_settings()
+    assert ids(found) == ["E002"] * 3
+    assert all("division by zero" in message.msg for message in found)
+
+
+def test_nothing_is_imported_before_somebody_needs_it(settings):
+    settings.DBMAIL = {"CONTACTS": "no.such.contacts", "TEMPLATE_LIBRARIES": ["no.such"], "AUDIENCE_FIELDS": ["none"]}
+    assert config().contacts == "no.such.contacts"
+
+
 def test_a_wrong_default_from_email_is_told_once(settings):
     settings.DEFAULT_FROM_EMAIL = "nobody"
-    settings.DBMAIL = {"CONNECTIONS": 2, "CHUNK_SIZE": 3}
+    settings.DBMAIL = {"CONNECTIONS": 2, "LEASE": timedelta(hours=1)}
     assert ids(check_settings()) == ["E001"]
     assert check_deployment() == []
 
@@ -80,7 +132,7 @@ def test_a_wrong_default_from_email_is_told_once(settings):
         ({"FROM_DOMAINS": ["news.school.org"]}, ["W005"]),
         ({"FROM_DOMAINS": ["school.org", ".school.example"]}, ["W005"]),
         ({"LEASE": timedelta(minutes=3)}, ["W007"]),
-        ({"RETRIES": 12}, ["W011"]),
+        ({"RETRY": {"TRIES": 12}}, ["W011"]),
     ],
     ids=str,
 )

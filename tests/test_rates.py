@@ -71,7 +71,7 @@ def test_no_limits_are_false():
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        (["domain:gmail.com"], "must be a dict"),
+        (["domain:gmail.com"], "dict is needed"),
         ({"gmail.com": "20/min"}, "gmail.com"),
         ({"domain": "20/min"}, "known are"),
         ({"domain:": "20/min"}, "not a domain"),

@@ -74,7 +74,7 @@ def _let_go(admin: Any, request: HttpRequest, draft: MessageRequest) -> str:
                 "The text fails for %(number)s people, and there it would stop: see the checks.",
                 failed,
             ) % {"number": number_format(failed, force_grouping=True)}
-        if people > config().large_audience:
+        if people > config().large_audience.people:
             problem = _approved(request, draft, people)
             if problem:
                 return problem
@@ -92,12 +92,12 @@ def _let_go(admin: Any, request: HttpRequest, draft: MessageRequest) -> str:
 
 def _canary_first(request: HttpRequest) -> bool:
     """What the box says, which is there only where the project has mails go ahead at all."""
-    return not config().canary or "canary" in request.POST
+    return not config().breaker.canary or "canary" in request.POST
 
 
 def _approved(request: HttpRequest, draft: MessageRequest, people: int) -> str:
     """What a large audience takes; "" or what is missing."""
-    if config().approval == "second":
+    if config().large_audience.approval == "second":
         if draft.creator_id == request.user.pk:
             return _("A large broadcast is sent by somebody else than the one who wrote it.")
         return ""
@@ -119,7 +119,7 @@ def _context(admin: Any, request: HttpRequest, draft: MessageRequest, problem: s
         sender = str(author(draft).sender)
     except DbmailError:
         sender = ""
-    large = people > config().large_audience
+    large, approval = people > config().large_audience.people, config().large_audience.approval
     names = ("preview", "body", "sender", "everyone", "confirm", "people")
     return {
         **admin.admin_site.each_context(request),
@@ -137,10 +137,10 @@ def _context(admin: Any, request: HttpRequest, draft: MessageRequest, problem: s
         "sender": sender,
         "reply_to": drafts.reply_to(draft),
         "later": bool(draft.processed_by and draft.processed_by > timezone.now()),
-        "typed": large and config().approval == "typed",
-        "second_person": large and config().approval == "second" and draft.creator_id == request.user.pk,
-        "canary": number_format(config().canary, force_grouping=True) if config().canary else "",
-        "canary_wait": round(config().canary_wait.total_seconds() / 60),
+        "typed": large and approval == "typed",
+        "second_person": large and approval == "second" and draft.creator_id == request.user.pk,
+        "canary": number_format(config().breaker.canary, force_grouping=True) if config().breaker.canary else "",
+        "canary_wait": round(config().breaker.canary_wait.total_seconds() / 60),
         "canary_first": request.method != "POST" or _canary_first(request),
         "may_send": may_send(request.user),
         "may_compose": may_compose(request.user),

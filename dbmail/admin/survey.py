@@ -86,7 +86,7 @@ def _answer(request: HttpRequest, draft: MessageRequest, seen: Seen, complete: b
     people, may_see = people_in(draft), may_see_recipients(request.user)
     if not may_see:
         seen = seen.without_reasons()
-    facts = Audience(people, seen, draft.sendto_fn_name, config().large_audience)
+    facts = Audience(people, seen, draft.sendto_fn_name, config().large_audience.people)
     said = _("Looked at %(looked)s of %(people)s people.")
 
     def mails(reach: Reach) -> str:

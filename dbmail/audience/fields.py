@@ -13,6 +13,8 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from ..conf import config
+from ..conf.kinds import nearest
+from ..conf.source import as_python
 from ..exceptions import SettingError
 from ..rendering.names import is_hidden
 
@@ -48,9 +50,9 @@ class AudienceField:
 def audience_fields() -> list[AudienceField]:
     """The fields of DBMAIL["AUDIENCE_FIELDS"], else sensible ones: those of the user and of tables of the
     project that point at users, without addresses, secrets and free-form data. Raises SettingError."""
-    model = get_user_model()
     if config().audience_fields:
-        return [_named(model, path) for path in config().audience_fields]
+        return [audience_field(path) for path in config().audience_fields]
+    model = get_user_model()
     return [*_own(model, "", ""), *_related(model)]
 
 
@@ -71,14 +73,20 @@ def _related(model: type[Model]) -> Iterator[AudienceField]:
                 yield field
 
 
-def _named(model: type[Model], path: str) -> AudienceField:
+def audience_field(path: str) -> AudienceField:
+    """The column at one path of DBMAIL["AUDIENCE_FIELDS"]. Raises SettingError."""
+    model: type[Model] = get_user_model()
     column: Any = None
-    for name in path.split("__"):
+    names = path.split("__")
+    for number, name in enumerate(names):
         try:
             found = model._meta.get_field(name)
         except FieldDoesNotExist as error:
-            said = _('DBMAIL["AUDIENCE_FIELDS"]: %(path)r names no column: %(error)s')
-            raise SettingError(said % {"path": path, "error": error}) from None
+            said = _('DBMAIL["AUDIENCE_FIELDS"]: %(path)r names no column: %(error)s.')
+            near = nearest(name, (field.name for field in model._meta.get_fields()))
+            meant = "__".join([*names[:number], near, *names[number + 1 :]])
+            hint = _("Write %(code)s") % {"code": as_python(meant)} if near else ""
+            raise SettingError(said % {"path": path, "error": error}, hint) from None
         column, model = found, getattr(found, "related_model", None) or model
     kind = _kind(column)
     if not kind or is_hidden(column.name):

@@ -20,7 +20,7 @@ def schedule(request: MessageRequest, canary_first: bool = True) -> bool:
     """Let a draft go: the next pass after its time takes it up. False if it is no draft any more.
 
     Its age counts from now: a draft may have been in the making for longer than mail may wait.
-    Without `canary_first`, nothing of it waits for its first mails (DBMAIL["CANARY"]).
+    Without `canary_first`, nothing of it waits for its first mails (DBMAIL["BREAKER"]["CANARY"]).
     """
     canary: dict[str, Any] = {}
     if not canary_first:

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from ..addresses import domain_matches
 from ..conf import config
+from ..conf.groups import Dkim
 from ..exceptions import CannotSign
 
 #: What a signature covers, where a mail has it. RFC 8058, 4 wants the two fields for unsubscribing among them.
@@ -28,16 +29,20 @@ class Signer(NamedTuple):
 
 def signer() -> Signer | None:
     """What DBMAIL["DKIM"] says; None where nothing is signed here. Raises CannotSign."""
-    given = config().dkim
-    if not given:
+    return signer_of(config().dkim)
+
+
+def signer_of(given: Dkim) -> Signer | None:
+    """As `signer`, for a setting that may not be in force."""
+    path = given.key
+    if not path:
         return None
-    path = given["KEY"]
     try:
         key = _read(path, os.stat(path).st_mtime_ns)
     except OSError as error:
         said = _('DBMAIL["DKIM"]["KEY"]: %(path)s cannot be read: %(error)s.')
         raise CannotSign(said % {"path": path, "error": error.strerror}) from error
-    return Signer(given["SELECTOR"], given.get("DOMAIN", "").lower(), key)
+    return Signer(given.selector, given.domain.lower(), key)
 
 
 @lru_cache(maxsize=4)

@@ -52,7 +52,7 @@ def examine_project(
         findings.append(Finding(Level.FAILURE, sample_mail.NAME, _("settings"), str(error), advice))
     patience = patience or Patience()
     page = _page(patience) if network else None
-    dns, feedback = Dns(resolvers or config().resolvers, until=patience.until), _feedback()
+    dns, feedback = Dns(resolvers or config().dns.resolvers, until=patience.until), _feedback()
     facts = gather(setup, dns, page=page, sample=sample, feedback=feedback, network=network, patience=patience)
     return [*findings, *examine(facts)]
 
@@ -71,10 +71,10 @@ def project_setup() -> Setup:
     return Setup(
         from_domains=tuple(dict.fromkeys(domain for domain in domains if "." in domain)),
         return_path=f"{bounces.rpartition('@')[0]}@{domain_of(bounces)}",
-        selectors=tuple(dict.fromkeys([*own_keys, *config().dkim_selectors])),
+        selectors=tuple(dict.fromkeys([*own_keys, *config().dns.dkim_selectors])),
         own_keys=own_keys,
         relay=_relay(),
-        sends_from=config().sends_from,
+        sends_from=config().dns.sends_from,
         incoming=(return_path.signed(0), f"unsubscribe@{domain_of(bounces)}"),
     )
 

@@ -101,9 +101,9 @@ def consequence(event: NewEvent, scope: str = "", crowded: bool = False) -> Entr
     |-|-|
     | complained | for all mail, at once, until somebody lifts it |
     | unsubscribed | for all mail, or for the mail's category where that is what was left |
-    | bounced, the address is no good | for all mail, for DBMAIL["HARD_BOUNCE_REST"] |
+    | bounced, the address is no good | for all mail, for DBMAIL["BOUNCE_REST"]["HARD"] |
     | rejected, the provider sends nothing to the address | for all mail, for the provider's reason |
-    | bounced otherwise, DBMAIL["SOFT_BOUNCES"] times in the window | for all mail, for DBMAIL["SOFT_BOUNCE_REST"] |
+    | bounced otherwise, too often for DBMAIL["BOUNCE_REST"] | for all mail, for its "SOFT" |
     """
     if not event.address:
         return None
@@ -117,7 +117,7 @@ def consequence(event: NewEvent, scope: str = "", crowded: bool = False) -> Entr
         reason = _REASONS.get(event.reject_reason, Reason.BOUNCED)
         return Entry(event.address, reason, source=source, expires_at=ends_at(reason))
     if event.event_type == Type.BOUNCED and crowded and event.reject_reason not in _NOT_ITS_FAULT:
-        rest = timezone.now() + config().soft_bounce_rest
+        rest = timezone.now() + config().bounce_rest.soft
         return Entry(event.address, Reason.BOUNCED, source=source, expires_at=rest)
     return None
 
@@ -211,9 +211,10 @@ def _addresses_with_many_soft_bounces(rows: list[MailEvent]) -> set[str]:
         address__in=bounced,
         event_type=Type.BOUNCED,
         is_hard=False,
-        at__gte=timezone.now() - config().soft_bounce_window,
+        at__gte=timezone.now() - config().bounce_rest.soft_within,
     ).exclude(reject_reason__in=_NOT_ITS_FAULT)
-    counted = recent.values("address").annotate(number=Count("pk")).filter(number__gte=config().soft_bounces)
+    limit = config().bounce_rest.soft_bounces
+    counted = recent.values("address").annotate(number=Count("pk")).filter(number__gte=limit)
     return set(counted.values_list("address", flat=True))
 
 

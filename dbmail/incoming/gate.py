@@ -50,7 +50,7 @@ def receive(envelope: Envelope, raw: bytes, send: Callable[[int], object] | None
     once its copies are in the queue for good: it may send them, and nothing that it does changes the decision.
     """
     decision, message = _receive(envelope, raw)
-    if decision.rule == "unknown" and message and config().incoming_notices:
+    if decision.rule == "unknown" and message and config().incoming.notices:
         # Loaded for the few messages that come to an unknown address.
         from .notices import tell_author
 
@@ -70,7 +70,7 @@ def _receive(envelope: Envelope, raw: bytes) -> tuple[Decision, IncomingMessage 
         if unknown:
             return _never_bounce_a_bounce(unknown, envelope), None
         header, body = split(raw)
-        kept = raw if len(raw) <= config().incoming_max_size else raw[:KEPT_OF_TOO_LARGE]
+        kept = raw if len(raw) <= config().incoming.max_size else raw[:KEPT_OF_TOO_LARGE]
         message, created = store(envelope, read(header, len(raw)), header, body, kept)
         if not created and message.state not in IncomingMessage.OPEN:
             said = _("It is message %(number)s again.") % {"number": message.pk}

@@ -28,11 +28,11 @@ def take(environment: Mapping[str, bytes | None], raw: bytes) -> int:
 
 
 def _send_at_once(forward_id: int) -> None:
-    if config().incoming_send_seconds:
+    if config().incoming.send_seconds:
         # Most messages that come in never get here: the outbox is loaded for those that do.
         from .at_once import send_at_once
 
-        send_at_once(forward_id, config().incoming_send_seconds)
+        send_at_once(forward_id, config().incoming.send_seconds)
 
 
 def envelope_of(environment: Mapping[str, bytes | None], raw: bytes) -> Envelope:

@@ -71,7 +71,7 @@ class Courier(threading.Thread):
 
     def _send_from(self, forward_id: int | None) -> None:
         """Send this one's copies and those of the next ones, until there is nothing to do for a while."""
-        seconds = config().incoming_send_seconds
+        seconds = config().incoming.send_seconds
         with Sender(stop=self._must_stop, connect_within=seconds) as sender:
             while forward_id is not None:
                 self._deadline = time.monotonic() + seconds
@@ -175,7 +175,7 @@ class Session(LMTP):
     """One connection of the mail server."""
 
     def __init__(self, handler: Handler) -> None:
-        limit = config().incoming_max_size
+        limit = config().incoming.max_size
         # Mail has lines of any length, and RFC 5321's limit is the business of the server in front.
         self.line_length_limit = limit
         # What the rows say of size is a decision like others, so that it is kept and can be seen: this is higher.
@@ -229,7 +229,7 @@ def serve(
     `ready` is told where it listens. Raises OSError if that is taken.
     """
     logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd's, with every address at INFO
-    courier = Courier() if config().incoming_send_seconds else None
+    courier = Courier() if config().incoming.send_seconds else None
     if courier:
         courier.start()
     handler = Handler(workers, connections, courier.take if courier else None)

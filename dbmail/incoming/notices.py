@@ -33,7 +33,7 @@ def tell_author(message: IncomingMessage, unknown: Decision) -> Decision:
     else `unknown` as it is. Never raises: a notice that cannot be sent leaves it to the mail server."""
     try:
         header, _body = split(bytes(message.raw))
-        facts = read(header, len(message.raw), config().authserv_ids)
+        facts = read(header, len(message.raw), config().incoming.authserv_ids)
         if why_not(header, facts, message.sender) or not _is_known(facts) or _had_enough(facts):
             return unknown
         if not _send(message, facts):
@@ -81,7 +81,7 @@ def _had_enough(facts: Facts) -> bool:
         decision=_RULE,
         author__icontains=facts.author.address if facts.author else "",
     )
-    return told.count() >= config().incoming_notices
+    return told.count() >= config().incoming.notices
 
 
 def _send(message: IncomingMessage, facts: Facts) -> bool:

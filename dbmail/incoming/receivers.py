@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from ..addresses import domain_of, normalise, parse_mailbox
 from ..conf import config, load
+from ..conf.paths import what_to_write
 from ..exceptions import SettingError
 from ..people import address_of, name_of
 
@@ -190,11 +191,11 @@ def handler_class(name: str) -> type[BaseHandler]:
     """
     for path in config().handlers:
         if name == path.rpartition(".")[2]:
-            return _imported(path)
+            return imported(path)
     if name in _BUILT_IN:
         return _BUILT_IN[name]
     if "." in name:
-        return _imported(name)
+        return imported(name)
     said = _("There is no handler %(name)r. Known: %(known)s, or a dotted path.")
     raise SettingError(said % {"name": name, "known": ", ".join(handler_names())})
 
@@ -204,12 +205,13 @@ def handler_names() -> list[str]:
     return [path.rpartition(".")[2] for path in config().handlers] + list(_BUILT_IN)
 
 
-def _imported(path: str) -> type[BaseHandler]:
+def imported(path: str) -> type[BaseHandler]:
+    """The handler at a dotted path. Raises SettingError."""
     try:
         found = import_string(path)
-    except ImportError as error:
-        said = _("The handler %(path)r cannot be imported: %(error)s")
-        raise SettingError(said % {"path": path, "error": error}) from error
+    except Exception as error:  # the project's module may raise anything while it is imported
+        said = _("The handler %(path)r cannot be imported: %(error)s.")
+        raise SettingError(said % {"path": path, "error": str(error).rstrip(".")}, what_to_write(path)) from error
     if not (isinstance(found, type) and issubclass(found, BaseHandler)):
         said = _("%(path)r is not a subclass of dbmail.incoming.receivers.BaseHandler.")
         raise SettingError(said % {"path": path})

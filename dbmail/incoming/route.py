@@ -80,11 +80,10 @@ def make_plan(
 ) -> Plan:
     """What to do with `raw` for this envelope. Raises RowUnusable, and whatever a handler raises."""
     header, body = split(raw)
-    facts = read(header, len(raw) if size is None else size, config().authserv_ids)
+    facts = read(header, len(raw) if size is None else size, config().incoming.authserv_ids)
     limits = Limits(
-        config().incoming_max_size,
-        config().incoming_max_received,
-        config().incoming_max_recipients,
+        config().incoming.max_size,
+        config().incoming.max_recipients,
         config().from_domains,
     )
     objection = judge_message(envelope, facts, limits)

@@ -60,7 +60,7 @@ def _dmarc(domain: str) -> Dmarc:
 
 def _ask(domain: str) -> Dmarc:
     try:
-        found = dmarc_of(domain, Dns(config().resolvers, until=time.monotonic() + WAIT))
+        found = dmarc_of(domain, Dns(config().dns.resolvers, until=time.monotonic() + WAIT))
     except DomainsError:  # no resolver is configured
         return Dmarc.UNKNOWN
     if found.texts.error:

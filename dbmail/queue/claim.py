@@ -66,7 +66,7 @@ class Claims:
                 share = max(1, left * turn.weight // weights)
                 allowed = canaries(turn.request, share, turn.canary_left)
                 rows = self._take_fitting(turn.request, allowed, claim) if allowed else []
-                if turn.canary_left != 0 and config().canary:
+                if turn.canary_left != 0 and config().breaker.canary:
                     not_flown(turn.request, allowed - len(rows))
                 taken += rows
                 if len(rows) == share:
@@ -236,7 +236,7 @@ def _turns() -> list[Turn]:
     now = timezone.now()
     in_time = Q(not_after__isnull=True) | Q(not_after__gt=now)
     requests = MessageRequest.objects.filter(in_time, state__in=ACTIVE).order_by(-priority, "created_at", "pk")
-    if config().canary:
+    if config().breaker.canary:
         requests = requests.exclude(canary_until__gt=now)
     return [
         Turn(pk, 1 + min(max(level, 0), 9), canary_left)

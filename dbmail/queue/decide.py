@@ -56,11 +56,11 @@ def decide(reply: Reply, tries: int, config: Config, jitter: float = 1.0) -> Ret
     if reply.code >= 500:
         return RetryDecision(Verdict.FAIL, str(reply), suppress=bool(_NO_SUCH_ADDRESS.fullmatch(reply.enhanced)))
     if reply.stage is Stage.MAIL and reply.enhanced != "4.3.4":  # too big is the mail's own fault
-        return RetryDecision(Verdict.POSTPONE, str(reply), wait=config.retry_wait * jitter)
-    if tries + 1 >= config.retries:
+        return RetryDecision(Verdict.POSTPONE, str(reply), wait=config.retry.wait * jitter)
+    if tries + 1 >= config.retry.tries:
         said = ngettext("%(reply)s; %(tries)d try has failed.", "%(reply)s; %(tries)d tries have failed.", tries + 1)
         return RetryDecision(Verdict.FAIL, said % {"reply": reply, "tries": tries + 1})
-    return RetryDecision(Verdict.RETRY, str(reply), wait=config.retry_wait * 2**tries * jitter)
+    return RetryDecision(Verdict.RETRY, str(reply), wait=config.retry.wait * 2**tries * jitter)
 
 
 def _sender_is_refused(reply: Reply) -> bool:

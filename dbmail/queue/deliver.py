@@ -31,6 +31,9 @@ from .worker import ended, identity
 log = logging.getLogger(__name__)
 State = TextOfEmail.State
 
+#: Mails that are claimed at once: enough that claiming costs little, few enough that those of a machine that dies are
+#: soon sent by the others, once their lease is over, and that their texts fit into memory.
+BATCH_SIZE = 200
 #: Batches that may wait at a time, for the sake of mails behind those for slow domains.
 _PARKED = 3
 #: Seconds between two looks into a queue that had nothing, while the last mails are under way.
@@ -62,7 +65,7 @@ class Sender:
         self._composer = Composer()
         self._watch = BroadcastWatch()
         self._lanes: Lanes | BackendLane | None = None
-        self._waiting = Waiting(config().connections, config().retry_wait)
+        self._waiting = Waiting(config().connections, config().retry.wait)
         self._under_way: dict[int, Job] = {}
         self._attempts: list[AttemptLine] = []
         self._host = ""
@@ -169,7 +172,7 @@ class Sender:
         if self._relay is None:
             self._host = relay_name(configured_backend())
             self._relay = RelayWatch(self._host)
-        size = 1 if self._relay.probing else config().batch_size
+        size = 1 if self._relay.probing else BATCH_SIZE
         if len(self._waiting) >= _PARKED * size or (self._under_way and uptime() < self._search_at):
             return False
         alone = not self._under_way and not self._waiting
@@ -191,7 +194,7 @@ class Sender:
     def _put_off_shut(self) -> None:
         rows = self._waiting.shut_out()
         if rows:
-            due_at = timezone.now() + config().retry_wait
+            due_at = timezone.now() + config().retry.wait
             self._claims.put_off((row.pk for row in rows), due_at, _("Its domain broke off other mails; not tried."))
             self.report.deferred += len(rows)
 

@@ -42,6 +42,9 @@ _FIELDS = (
 _ADDRESS, _STATE = _FIELDS.index("address"), _FIELDS.index("state")
 _UNTRIED = (None, 0, "", None, False)
 
+#: Recipients that are turned into rows in one transaction, and asked of CONTACTS together: enough that a transaction
+#: costs little of the whole, few enough that a crash repeats seconds of work. Mails of any size fit: see below.
+CHUNK_SIZE = 500
 #: Characters of rendered mail after which a chunk is closed early: memory is bounded also for big bodies.
 _CHUNK_TEXT = 16_000_000
 #: Recipients without a usable address that are named in the progress.
@@ -149,7 +152,7 @@ class _Processing:
         users = self.users
         if self.request.cursor:
             users = users.filter(pk__gt=json.loads(self.request.cursor))
-        return list(users[: config().chunk_size])
+        return list(users[:CHUNK_SIZE])
 
     def _render(self, users: Sequence[Any]) -> _Chunk:
         chunk = _Chunk()

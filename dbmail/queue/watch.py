@@ -78,7 +78,7 @@ class RelayWatch:
         log.info("%s takes mail again", self.host)
 
 
-#: Outcomes that a share is judged by; fewer are enough where fewer mails go first (DBMAIL["CANARY"]).
+#: Outcomes that a share is judged by; fewer are enough where fewer mails go first (CANARY).
 AT_LEAST = 50
 # When to write down what was counted: after so many outcomes, or so many refusals.
 _OUTCOMES, _REFUSALS = 500, 10
@@ -102,7 +102,7 @@ def judge(accepted: int, refused: int, share: float, at_least: int = AT_LEAST) -
         return Judgement(False)
     said = _(
         "Paused by itself: %(refused)d of %(outcomes)d mails were refused for good (%(share).0f%%, allowed are "
-        '%(allowed).0f%% by DBMAIL["BREAKER"]). See the reasons in the failed mails; resuming counts anew.'
+        '%(allowed).0f%% by DBMAIL["BREAKER"]["SHARE"]). See the reasons in the failed mails; resuming counts anew.'
     )
     values = {"refused": refused, "outcomes": outcomes, "share": 100 * refused / outcomes, "allowed": 100 * share}
     return Judgement(True, said % values)
@@ -110,14 +110,14 @@ def judge(accepted: int, refused: int, share: float, at_least: int = AT_LEAST) -
 
 class BroadcastWatch:
     """Counts outcomes for all workers together. Costs two queries each time it writes them down, and no query
-    where DBMAIL["BREAKER"] is 0."""
+    where its SHARE is 0."""
 
     def __init__(self) -> None:
         self._counts: dict[int, list[int]] = {}  # accepted, refused by request
         self._outcomes = self._refusals = 0
 
     def count(self, request_id: int | None, accepted: bool) -> None:
-        if request_id is None or not config().breaker:
+        if request_id is None or not config().breaker.share:
             return
         self._counts.setdefault(request_id, [0, 0])[0 if accepted else 1] += 1
         self._outcomes += 1
@@ -139,11 +139,11 @@ class BroadcastWatch:
 
 
 def _stopped(request: MessageRequest) -> bool:
-    canary, now = config().canary, timezone.now()
+    canary, now = config().breaker.canary, timezone.now()
     until = request.canary_until
     is_first = canary and (request.canary_left != 0 if until is None else until > now)
     at_least = min(AT_LEAST, canary) if is_first else AT_LEAST
-    judgement = judge(request.accepted, request.refused, config().breaker, at_least)
+    judgement = judge(request.accepted, request.refused, config().breaker.share, at_least)
     if not judgement.stop or not pause(request, judgement.reason):
         return False
     log.error("Request %s: %s", request.pk, judgement.reason)
@@ -155,7 +155,7 @@ def canaries(request: int, wanted: int, left: int | None) -> int:
 
     `left` is the broadcast's `canary_left` as it was read. With the last of them its wait begins.
     """
-    canary = config().canary
+    canary = config().breaker.canary
     if not canary or left == 0:
         return wanted
     row = MessageRequest.objects.filter(pk=request)
@@ -163,7 +163,7 @@ def canaries(request: int, wanted: int, left: int | None) -> int:
         row.filter(canary_left__isnull=True).update(canary_left=canary)
         left = canary
     number = min(wanted, left)
-    until = timezone.now() + config().canary_wait
+    until = timezone.now() + config().breaker.canary_wait
     # One statement, so that no other worker sees that none is left and no wait. The order counts: MySQL
     # looks at columns that it has just changed.
     taken = row.filter(canary_left__gte=number).update(

@@ -28,13 +28,14 @@ from django.template.context import Context
 from django.template.defaulttags import ForNode
 from django.template.engine import Engine
 from django.template.exceptions import TemplateSyntaxError
-from django.template.library import InvalidTemplateLibrary, Library, import_library
+from django.template.library import Library, import_library
 from django.utils.safestring import SafeData, mark_safe
 from django.utils.timezone import template_localtime  # type: ignore[attr-defined]
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from ..conf import config
+from ..conf.paths import what_to_write
 from ..exceptions import SettingError, TemplateRejected
 from .guard import Missing, call, guard, look_up
 from .limits import KEEPING_NODES, LimitedNodeList, LoopBody, budget_of, limited_context
@@ -148,15 +149,22 @@ class _MailEngine(Engine):
     default_builtins: ClassVar[list[str]] = []
 
     def get_template_builtins(self, builtins: list[str]) -> list[Library]:
-        return [library(), *map(import_library, builtins)]
+        return [library(), *map(project_library, builtins)]
 
 
 @lru_cache(maxsize=8)
 def _engine(libraries: tuple[str, ...]) -> Engine:
+    return _MailEngine(loaders=[], builtins=list(libraries))
+
+
+def project_library(path: str) -> Library:
+    """A library of DBMAIL["TEMPLATE_LIBRARIES"]. Raises SettingError."""
     try:
-        return _MailEngine(loaders=[], builtins=list(libraries))
-    except InvalidTemplateLibrary as error:
-        raise SettingError(f'DBMAIL["TEMPLATE_LIBRARIES"]: {error}') from error
+        return import_library(path)
+    except Exception as error:  # the module may raise anything while it is imported
+        said = _('DBMAIL["TEMPLATE_LIBRARIES"]: "%(path)s" is no template library: %(error)s')
+        hint = what_to_write(path, _("Give the dotted path of the module that has `register` in it."))
+        raise SettingError(said % {"path": path, "error": f"{str(error).rstrip('.')}."}, hint) from error
 
 
 class _MailTemplate(Template):

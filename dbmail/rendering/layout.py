@@ -9,7 +9,7 @@ from django.utils.html import escape
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 
-from ..conf import layouts
+from ..conf import config
 from ..exceptions import LayoutError
 from ..suppression.tokens import NAME, PLACE
 from .text import is_html
@@ -45,17 +45,10 @@ class Frame:
 
 
 class Layout:
-    """The layout of this name. Raises LayoutError where it is unknown, broken, or no HTML document with a body."""
+    """The layout in the template `path`. Raises LayoutError where it is broken, or no HTML document with a body."""
 
-    def __init__(self, name: str) -> None:
-        known = layouts()
-        if name not in known:
-            said = _('DBMAIL["LAYOUTS"] has no layout %(name)r. Known: %(known)s.')
-            if not known:
-                said = _('DBMAIL["LAYOUTS"] has no layout %(name)r. It has none.')
-            raise LayoutError(said % {"name": name, "known": ", ".join(known)})
+    def __init__(self, name: str, path: str) -> None:
         self._name = name
-        path = known[name][1]
         try:
             self._template = get_template(path)
         except TemplateDoesNotExist as error:
@@ -103,7 +96,13 @@ def layout_of(name: str, source: str) -> Layout | None:
     """The layout `name` for a body with this source; None for "". Raises LayoutError."""
     if not name:
         return None
-    layout = Layout(name)
+    known = config().layouts
+    if name not in known:
+        said = _('DBMAIL["LAYOUTS"] has no layout %(name)r. Known: %(known)s.')
+        if not known:
+            said = _('DBMAIL["LAYOUTS"] has no layout %(name)r. It has none.')
+        raise LayoutError(said % {"name": name, "known": ", ".join(known)})
+    layout = Layout(name, known[name][1])
     if is_html(source):
         said = _(
             "The body is a whole document, with an <html> tag of its own, and cannot be set in the layout %(name)r. "

@@ -48,7 +48,7 @@ class Budget:
         if self.held + more > self.size or self.shown > self.size:
             raise RenderFailed(_("Rendering was stopped: more than %(limit)d characters.") % {"limit": self.size})
         if monotonic() > self.deadline:
-            limit = config().render_max_seconds
+            limit = config().text_limits.seconds
             raise RenderFailed(_("Rendering was stopped: more than %(limit)s seconds.") % {"limit": limit})
 
 
@@ -59,7 +59,7 @@ class LimitedContext(Context):
 def budget_of(context: Context) -> Budget:
     budget = getattr(context, "budget", None)
     if budget is None:  # a context that a tag made for itself: {% verbatim %} does
-        budget = Budget(config().render_max_size, config().render_max_seconds)
+        budget = Budget(config().text_limits.characters, config().text_limits.seconds)
         context.budget = budget  # type: ignore[attr-defined]
     return budget
 
@@ -73,7 +73,7 @@ def limited_context(values: dict[str, Any], *, html: bool) -> LimitedContext:
         except Missing:
             continue
     context = LimitedContext(shown, autoescape=html)
-    context.budget = Budget(config().render_max_size, config().render_max_seconds)
+    context.budget = Budget(config().text_limits.characters, config().text_limits.seconds)
     return context
 
 

@@ -101,8 +101,9 @@ def _join(value: Any, arg: Any, autoescape: bool = True) -> Any:
     except TypeError:  # as Django's: what is no list stays as it is
         return value
     by = conditional_escape(arg) if autoescape else str(arg)
-    if sum(map(len, items)) + len(by) * len(items) > config().render_max_size:
-        raise RenderFailed(_("|join makes more than %(limit)d characters.") % {"limit": config().render_max_size})
+    limit = config().text_limits.characters
+    if sum(map(len, items)) + len(by) * len(items) > limit:
+        raise RenderFailed(_("|join makes more than %(limit)d characters.") % {"limit": limit})
     return mark_safe(by.join(items))  # noqa: S308 - escaped above wherever the template escapes
 
 

@@ -185,7 +185,7 @@ def _stops(mail: TextOfEmail, entries: Iterable[tuple[str, str]]) -> str:
 
 def ends_at(reason: str) -> datetime | None:
     """When an entry made now for this reason ends by itself: addresses come back to life, decisions stay."""
-    return timezone.now() + config().hard_bounce_rest if reason == Reason.BOUNCED else None
+    return timezone.now() + config().bounce_rest.hard if reason == Reason.BOUNCED else None
 
 
 def suppress(

@@ -296,7 +296,7 @@ def test_what_has_errors_is_not_sent(admin_client, draft):
 
 
 def test_a_large_audience_takes_its_number_typed(admin_client, draft, settings):
-    settings.DBMAIL = {**settings.DBMAIL, "LARGE_AUDIENCE": 1}
+    settings.DBMAIL = {**settings.DBMAIL, "LARGE_AUDIENCE": {"PEOPLE": 1}}
     people = draft.recipients.getList(get_user_model()).count()
     assert b"Type the number" in confirm(admin_client, draft).content
     assert b"Type the number" in confirm(admin_client, draft, typed=str(people + 1)).content
@@ -304,7 +304,7 @@ def test_a_large_audience_takes_its_number_typed(admin_client, draft, settings):
 
 
 def test_a_large_audience_can_take_a_second_person(admin_client, admin_user, draft, settings):
-    settings.DBMAIL = {**settings.DBMAIL, "LARGE_AUDIENCE": 1, "APPROVAL": "second"}
+    settings.DBMAIL = {**settings.DBMAIL, "LARGE_AUDIENCE": {"PEOPLE": 1, "APPROVAL": "second"}}
     MessageRequest.objects.update(creator=admin_user)
     assert confirm(admin_client, draft).status_code == 200
     MessageRequest.objects.update(creator=get_user_model().objects.get(email="ann@example.org"))
@@ -461,7 +461,7 @@ def test_whatever_the_page_sends_is_answered(admin_client, draft, changes):
 def test_whether_a_few_mails_go_first_is_chosen_with_each_broadcast(
     admin_client, draft, settings, relay, box, sent_at_once
 ):
-    settings.DBMAIL = {**settings.DBMAIL, "CANARY": 1}
+    settings.DBMAIL = {**settings.DBMAIL, "BREAKER": {"CANARY": 1}}
     admin = get_user_model().objects.get(username="admin")
     assert draft.recipients.getList(get_user_model()).exclude(pk=admin.pk).count() == 2
     page = admin_client.get(url("confirm", draft))

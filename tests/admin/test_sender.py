@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def no_dmarc(settings, serve):
     cache.clear()
-    settings.DBMAIL = {**settings.DBMAIL, "RESOLVERS": [serve({"example.org": []}).address]}
+    settings.DBMAIL = {**settings.DBMAIL, "DNS": {"RESOLVERS": [serve({"example.org": []}).address]}}
     yield
     cache.clear()
 

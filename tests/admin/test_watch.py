@@ -55,8 +55,8 @@ def test_progress_is_told_by_state(admin_client, sent):
     assert sum(admin_client.get(url("chart", sent)).json()["bars"]) == 1
 
 
-def test_the_time_left_counts_on_the_mails_that_are_still_to_be_made(admin_client, settings):
-    settings.DBMAIL = {**settings.DBMAIL, "CHUNK_SIZE": 2}
+def test_the_time_left_counts_on_the_mails_that_are_still_to_be_made(admin_client, chunks_of):
+    chunks_of(2)
     for n in range(6):
         a_user(f"u{n}")
     request = a_request()

@@ -99,8 +99,8 @@ def test_what_has_not_left_by_the_last_moment_expires_and_the_broadcast_is_done(
     assert control.requeue(TextOfEmail.objects.filter(pk=late.pk)) == 0  # it would only expire again
 
 
-def test_the_last_moment_counts_from_batch_to_batch_not_from_pass_to_pass(relay, settings):
-    settings.DBMAIL = {**settings.DBMAIL, "BATCH_SIZE": 2}
+def test_the_last_moment_counts_from_batch_to_batch_not_from_pass_to_pass(relay, batches_of):
+    batches_of(2)
     for n in range(40):
         a_user(f"u{n}")
     request = a_request()

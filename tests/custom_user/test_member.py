@@ -22,8 +22,8 @@ __all__ = ["relay", "smtp_server", "use_mailer"]
 pytestmark = pytest.mark.django_db
 
 
-def test_a_broadcast_reaches_members_across_chunks(relay, settings):
-    settings.DBMAIL = {**settings.DBMAIL, "CHUNK_SIZE": 3}
+def test_a_broadcast_reaches_members_across_chunks(relay, chunks_of):
+    chunks_of(3)
     for n in range(10):
         a_user(f"m{n}", full_name=f"Member {n}")
     request = a_request(msgtext="Dear {{ user.full_name }}, {{ user.contact_email }}")

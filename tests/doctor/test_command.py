@@ -23,7 +23,7 @@ ZONES = {"example.org": [line for part in GOOD.values() for line in part] + ["ma
 def project(settings, relay):
     """The test project, sending as example.org through the scripted relay."""
     settings.DEFAULT_FROM_EMAIL = "Outreach <info@example.org>"
-    settings.DBMAIL = {**settings.DBMAIL, "DKIM_SELECTORS": ["s1"], "SENDS_FROM": ["192.0.2.25"]}
+    settings.DBMAIL = {**settings.DBMAIL, "DNS": {"DKIM_SELECTORS": ["s1"], "SENDS_FROM": ["192.0.2.25"]}}
     return settings
 
 

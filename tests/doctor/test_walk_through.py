@@ -28,7 +28,7 @@ def project(settings, relay, tmp_path):
     settings.DEFAULT_FROM_EMAIL = "Office <office@example.org>"
     settings.DBMAIL = {
         **settings.DBMAIL,
-        "SENDS_FROM": ["192.0.2.25"],
+        "DNS": {"SENDS_FROM": ["192.0.2.25"]},
         "DKIM": {"SELECTOR": "db1", "KEY": str(key)},
     }
 

@@ -44,7 +44,7 @@ def test_complaints_unsubscribes_and_hard_bounces_count_at_once():
 
 
 def test_soft_bounces_count_within_the_window_and_end_by_themselves(settings):
-    settings.DBMAIL = {**settings.DBMAIL, "SOFT_BOUNCES": 3, "SOFT_BOUNCE_WINDOW": timedelta(days=7)}
+    settings.DBMAIL = {**settings.DBMAIL, "BOUNCE_REST": {"SOFT_BOUNCES": 3, "SOFT_WITHIN": timedelta(days=7)}}
     record_events([event(at=timezone.now() - timedelta(days=8)) for _ in range(9)])
     record_events([event(), event(reject_reason="blocked"), event(reject_reason="spam"), event("deferred")])
     record_events([event()])

@@ -177,7 +177,7 @@ def test_a_bounce_of_where_the_address_forwards_to_is_soft():
 @pytest.mark.django_db
 def test_soft_bounces_suppress_for_a_while_when_there_are_many_in_a_short_time():
     mail = a_mail("ann@home.test")
-    for number in range(config().soft_bounces):
+    for number in range(config().bounce_rest.soft_bounces):
         assert not Suppression.objects.exists()
         record(parse(dsn(failed(b"5.2.2"))), mail, a_report(str(number)))
     assert Suppression.objects.get().expires_at > timezone.now()
@@ -189,7 +189,7 @@ def test_soft_bounces_suppress_for_a_while_when_there_are_many_in_a_short_time()
 @pytest.mark.django_db
 def test_old_soft_bounces_are_forgotten_and_a_delay_changes_nothing():
     mail = a_mail("ann@home.test")
-    for number in range(config().soft_bounces):
+    for number in range(config().bounce_rest.soft_bounces):
         record(parse(dsn(failed(b"5.2.2"))), mail, a_report(str(number)))
         MailEvent.objects.update(at=timezone.now() - timedelta(days=15))
     record(parse(dsn(b"Final-Recipient: rfc822;ann@home.test\nAction: delayed")), mail, a_report("d"))

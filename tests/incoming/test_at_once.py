@@ -59,7 +59,7 @@ def test_the_same_message_again_sends_nothing(relay):
 
 
 def test_when_the_time_is_over_the_next_pass_sends_the_rest(relay, settings):
-    settings.DBMAIL = {**settings.DBMAIL, "INCOMING_SEND_SECONDS": 0.2}
+    settings.DBMAIL = {**settings.DBMAIL, "INCOMING": {"SEND_SECONDS": 0.2}}
     relay.on("RCPT", lambda _: time.sleep(0.25), nth=3)
     assert take() == 0
     at_once = len(relay.recipients())
@@ -70,14 +70,14 @@ def test_when_the_time_is_over_the_next_pass_sends_the_rest(relay, settings):
 
 
 def test_a_site_may_leave_it_all_to_the_next_pass(relay, settings):
-    settings.DBMAIL = {**settings.DBMAIL, "INCOMING_SEND_SECONDS": 0}
+    settings.DBMAIL = {**settings.DBMAIL, "INCOMING": {"SEND_SECONDS": 0}}
     assert take() == 0
     assert relay.connections == 0
     assert set(states()) == {"queued"}
 
 
 def test_a_relay_that_does_not_greet_costs_no_more_than_that_time(relay, settings):
-    settings.DBMAIL = {**settings.DBMAIL, "INCOMING_SEND_SECONDS": 0.3}
+    settings.DBMAIL = {**settings.DBMAIL, "INCOMING": {"SEND_SECONDS": 0.3}}
     relay.on("CONNECT", HANG)
     begin = time.monotonic()
     assert take() == 0
@@ -136,7 +136,7 @@ def test_a_refused_notice_is_not_told_of_or_there_would_be_no_end(relay):
 
 
 def test_what_another_worker_has_claimed_is_left_to_it(relay, settings):
-    settings.DBMAIL = {**settings.DBMAIL, "INCOMING_SEND_SECONDS": 0}
+    settings.DBMAIL = {**settings.DBMAIL, "INCOMING": {"SEND_SECONDS": 0}}
     take()
     TextOfEmail.objects.filter(address="u0@home.test").update(state="sending", claimed_by="another")
     report = send_at_once(TextOfEmail.objects.first().forward_id, 5)

@@ -331,13 +331,13 @@ def test_a_database_that_is_down_costs_no_mail(directors, monkeypatch):
 
 
 def test_a_message_that_is_too_large_is_refused_and_only_its_head_is_kept(directors, settings):
-    settings.DBMAIL = {**settings.DBMAIL, "INCOMING_MAX_SIZE": 100_000}
+    settings.DBMAIL = {**settings.DBMAIL, "INCOMING": {**settings.DBMAIL["INCOMING"], "MAX_SIZE": 100_000}}
     assert post("directors@example.org", letter(body=b"x" * 100_000)).exit_code == 65
     assert len(the_message().raw) == 65_536
 
 
 def test_too_many_recipients_wait_for_a_moderator(directors, settings):
-    settings.DBMAIL = {**settings.DBMAIL, "INCOMING_MAX_RECIPIENTS": 1}
+    settings.DBMAIL = {**settings.DBMAIL, "INCOMING": {**settings.DBMAIL["INCOMING"], "MAX_RECIPIENTS": 1}}
     assert post("directors@example.org").rule == "recipients"
 
 

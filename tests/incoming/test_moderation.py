@@ -84,7 +84,7 @@ def test_what_is_held_purged_or_incomplete_is_not_decided_on_anew(held, settings
     IncomingMessage.objects.update(raw=b"")
     with pytest.raises(NotReplayable, match="purged"):
         replay(held)
-    settings.DBMAIL = {**settings.DBMAIL, "INCOMING_MAX_SIZE": 1000}
+    settings.DBMAIL = {**settings.DBMAIL, "INCOMING": {**settings.DBMAIL["INCOMING"], "MAX_SIZE": 1000}}
     post("directors@example.org", letter(body=b"x" * 1000))
     with pytest.raises(NotReplayable, match="too large"):
         replay(IncomingMessage.objects.latest("pk"))

@@ -70,7 +70,7 @@ def test_support_is_never_written_to(relay, settings, key):
 
 
 def test_it_happens_a_few_times_a_day(relay, settings):
-    settings.DBMAIL = {**settings.DBMAIL, "INCOMING_NOTICES": 2}
+    settings.DBMAIL = {**settings.DBMAIL, "INCOMING": {**settings.DBMAIL["INCOMING"], "NOTICES": 2}}
     codes = [write(name=f"n{number}", body=b"%d" % number).exit_code for number in range(4)]
     assert codes == [0, 0, 67, 67]
     assert len(relay.messages) == 2
@@ -79,7 +79,7 @@ def test_it_happens_a_few_times_a_day(relay, settings):
 
 
 def test_a_site_may_leave_it_to_the_mail_server(relay, settings):
-    settings.DBMAIL = {**settings.DBMAIL, "INCOMING_NOTICES": 0}
+    settings.DBMAIL = {**settings.DBMAIL, "INCOMING": {**settings.DBMAIL["INCOMING"], "NOTICES": 0}}
     assert write().exit_code == 67
     assert not relay.messages
 

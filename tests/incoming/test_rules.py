@@ -10,7 +10,7 @@ from dbmail.incoming.facts import Envelope, Facts
 from dbmail.incoming.rules import Limits, Route, Standing, Verdict, judge_message, judge_row, list_id
 
 ENVELOPE = Envelope("directors", "example.org", "ann@home.test")
-LIMITS = Limits(max_size=1000, max_received=25, max_recipients=10, own_domains=("example.org", ".example.net"))
+LIMITS = Limits(max_size=1000, max_recipients=10, own_domains=("example.org", ".example.net"))
 VOUCHED = (Result("dmarc", "pass", {"header.from": "home.test"}),)
 FACTS = Facts(size=100, author=Mailbox("ann@home.test"), results=VOUCHED)
 LIST = Route(is_list=True, who_may_post="anyone", refuse=False, admin_hold=False, recipients=3)

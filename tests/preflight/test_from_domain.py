@@ -21,7 +21,7 @@ def ask(settings, serve):
     """What is said of news.example.org where DNS holds these lines for example.org."""
 
     def ask(*lines):
-        settings.DBMAIL = {**settings.DBMAIL, "RESOLVERS": [serve({"example.org": list(lines)}).address]}
+        settings.DBMAIL = {**settings.DBMAIL, "DNS": {"RESOLVERS": [serve({"example.org": list(lines)}).address]}}
         return [(str(f.level), f.field, f.message) for f in check_sender("news.example.org")]
 
     return ask
@@ -52,14 +52,14 @@ def test_what_receivers_do_not_like_is_a_warning(ask, lines, words):
 
 def test_dns_is_asked_once_in_a_while(ask, settings):
     assert ask('_dmarc TXT "v=DMARC1; p=reject"') == []
-    settings.DBMAIL = {**settings.DBMAIL, "RESOLVERS": ["127.0.0.1:1"]}
+    settings.DBMAIL = {**settings.DBMAIL, "DNS": {"RESOLVERS": ["127.0.0.1:1"]}}
     assert check_sender("news.example.org") == []
 
 
 def test_where_dns_is_silent_the_page_waits_two_seconds_and_says_so(settings):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
-        settings.DBMAIL = {**settings.DBMAIL, "RESOLVERS": [f"127.0.0.1:{silent.getsockname()[1]}"]}
+        settings.DBMAIL = {**settings.DBMAIL, "DNS": {"RESOLVERS": [f"127.0.0.1:{silent.getsockname()[1]}"]}}
         begun = time.monotonic()
         (finding,) = check_sender("example.org")
         assert time.monotonic() - begun < 3

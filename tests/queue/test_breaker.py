@@ -54,8 +54,8 @@ def waiting(request):
     return TextOfEmail.objects.filter(messagerequest=request, state="queued", claimed_by="", tries=0).count()
 
 
-def test_a_broadcast_that_is_refused_is_paused_its_creator_told_and_others_go_on(relay, settings):
-    settings.DBMAIL = {**settings.DBMAIL, "BATCH_SIZE": 40}
+def test_a_broadcast_that_is_refused_is_paused_its_creator_told_and_others_go_on(relay, batches_of):
+    batches_of(40)
     bad, good = sending(subject="Spam"), sending()
     relay.reply("RCPT", f"r{bad.pk}n", "550 5.7.1 Blocked as spam")
     queued(bad, 500)
@@ -100,7 +100,7 @@ def test_a_few_bad_addresses_do_not_stop_a_broadcast(relay):
 
 
 def test_it_is_off_at_0_and_costs_no_query_then(relay, settings):
-    settings.DBMAIL = {**settings.DBMAIL, "BREAKER": 0}
+    settings.DBMAIL = {**settings.DBMAIL, "BREAKER": {"SHARE": 0}}
     request = sending()
     relay.reply("RCPT", f"r{request.pk}n", "550 5.7.1 Blocked as spam")
     queued(request, 100)
@@ -125,8 +125,9 @@ def test_100_000_failing_addresses_would_stop_at_the_first_fifty(relay, settings
     assert send_email_requests().failed_count < 100
 
 
-def canary(settings, number, **more):
-    settings.DBMAIL = {**settings.DBMAIL, "CANARY": number, "CANARY_WAIT": timedelta(minutes=10), **more}
+def canary(settings, number):
+    breaker = {"CANARY": number, "CANARY_WAIT": timedelta(minutes=10)}
+    settings.DBMAIL = {**settings.DBMAIL, "BREAKER": breaker}
 
 
 def the_wait_ends(request):
@@ -193,7 +194,7 @@ def test_first_mails_that_are_refused_stop_the_rest(relay, settings):
 def test_without_the_setting_nothing_waits(relay, settings):
     request = sending(canary_left=0, canary_until=timezone.now() + timedelta(hours=1))
     queued(request, 100)
-    assert config().canary == 0
+    assert config().breaker.canary == 0
     assert send_email_requests().sent == 100
 
 

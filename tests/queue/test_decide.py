@@ -56,7 +56,7 @@ def test_waits_double_and_last_about_two_days():
 
 
 def test_jitter_spreads_the_waits():
-    assert decide(Reply(450, "", Stage.RCPT), 0, POLICY, jitter=1.1).wait == POLICY.retry_wait * 1.1
+    assert decide(Reply(450, "", Stage.RCPT), 0, POLICY, jitter=1.1).wait == POLICY.retry.wait * 1.1
 
 
 def test_a_mail_that_may_have_arrived_is_held_if_a_setting_says_so():

@@ -86,7 +86,7 @@ def test_a_refusal_for_good_fails_at_once_and_is_reported_to_the_creator(relay):
 
 
 def test_a_report_of_very_many_failures_stays_readable(relay, settings):
-    settings.DBMAIL = {**settings.DBMAIL, "BREAKER": 0}
+    settings.DBMAIL = {**settings.DBMAIL, "BREAKER": {"SHARE": 0}}
     relay.reply("RCPT", "n", "550 5.2.2 No", times=300)
     queued(sending(), 300)
     assert send_email_requests().failed_count == 300

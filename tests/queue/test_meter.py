@@ -38,8 +38,9 @@ def a_window_passes(window=timedelta(minutes=1)):
     TextOfEmail.objects.filter(state=State.QUEUED).update(due_at=timezone.now())
 
 
-def test_a_recipient_domain_gets_what_its_limit_allows_and_others_are_not_held_up(relay, settings):
-    settings.DBMAIL = {**settings.DBMAIL, "RATES": {"domain:slow.example": "20/min"}, "BATCH_SIZE": 50}
+def test_a_recipient_domain_gets_what_its_limit_allows_and_others_are_not_held_up(relay, settings, batches_of):
+    settings.DBMAIL = {**settings.DBMAIL, "RATES": {"domain:slow.example": "20/min"}}
+    batches_of(50)
     queued_to("slow.example", sending(), 500)
     queued_to("other.example", sending(), 70)
     assert send_email_requests().sent == 90

@@ -56,8 +56,8 @@ def test_inactive_users_get_no_mail():
     assert request.state_reason == "The stored query finds nobody."
 
 
-def test_guardians_are_found_for_a_whole_chunk_at_once(settings, django_assert_max_num_queries):
-    settings.DBMAIL = {**settings.DBMAIL, "CHUNK_SIZE": 50}
+def test_guardians_are_found_for_a_whole_chunk_at_once(django_assert_max_num_queries, chunks_of):
+    chunks_of(50)
     for n in range(100):
         user = a_user(f"u{n}")
         Profile.objects.create(user=user, guardian_email=f"g{n}@example.org", guardian_name="Guardian")
@@ -78,8 +78,8 @@ def test_families_share_one_mail_if_it_is_the_same_for_both():
     assert same.progress["merged"] == 1
 
 
-def test_families_are_not_merged_across_chunks_into_two_mails(settings):
-    settings.DBMAIL = {**settings.DBMAIL, "CHUNK_SIZE": 1}
+def test_families_are_not_merged_across_chunks_into_two_mails(chunks_of):
+    chunks_of(1)
     a_user("ann", email="home@example.org")
     a_user("bob", email="home@example.org")
     assert a_request(msgtext="The same for all").process() == 1
@@ -201,8 +201,8 @@ def broken_resolver(users):
     raise RuntimeError("the register is on fire")
 
 
-def test_a_failed_request_goes_on_where_it_stopped_after_it_was_corrected(settings):
-    settings.DBMAIL = {**settings.DBMAIL, "CHUNK_SIZE": 1}
+def test_a_failed_request_goes_on_where_it_stopped_after_it_was_corrected(chunks_of):
+    chunks_of(1)
     for name in ("ann", "bob", "eve"):
         a_user(name, last_name="5" if name == "ann" else "x")
     request = a_request(msgtext="{% if user.last_name == '5' %}A body{% endif %}")
@@ -235,8 +235,8 @@ class Crash(BaseException):
 
 
 @pytest.mark.parametrize("crash_in", ["mails", "links", "progress"])
-def test_a_crash_at_any_point_of_a_chunk_neither_loses_nor_repeats(crash_in, settings, monkeypatch):
-    settings.DBMAIL = {**settings.DBMAIL, "CHUNK_SIZE": 2}
+def test_a_crash_at_any_point_of_a_chunk_neither_loses_nor_repeats(crash_in, monkeypatch, chunks_of):
+    chunks_of(2)
     for n in range(5):
         a_user(f"u{n}")
     request = a_request()
@@ -275,8 +275,8 @@ def test_another_worker_s_request_is_left_alone_until_its_lease_ends():
     assert request.process() == 1
 
 
-def test_a_worker_whose_request_was_taken_over_writes_nothing_more(settings):
-    settings.DBMAIL = {**settings.DBMAIL, "CHUNK_SIZE": 1}
+def test_a_worker_whose_request_was_taken_over_writes_nothing_more(chunks_of):
+    chunks_of(1)
     for n in range(3):
         a_user(f"u{n}")
     chunks = process.process_in_chunks(a_request())
@@ -286,8 +286,8 @@ def test_a_worker_whose_request_was_taken_over_writes_nothing_more(settings):
     assert len(addresses()) == 1
 
 
-def test_pausing_stops_processing_within_a_chunk(settings):
-    settings.DBMAIL = {**settings.DBMAIL, "CHUNK_SIZE": 1}
+def test_pausing_stops_processing_within_a_chunk(chunks_of):
+    chunks_of(1)
     for n in range(3):
         a_user(f"u{n}")
     request = a_request()
@@ -299,8 +299,8 @@ def test_pausing_stops_processing_within_a_chunk(settings):
     assert request.resume() and request.process() == 2
 
 
-def test_a_user_model_key_of_any_kind_can_be_the_cursor(settings):
-    settings.DBMAIL = {**settings.DBMAIL, "CHUNK_SIZE": 3}
+def test_a_user_model_key_of_any_kind_can_be_the_cursor(chunks_of):
+    chunks_of(3)
     for n in range(10):
         a_user(f"u{n}")
     assert a_request().process() == 10

@@ -11,7 +11,7 @@ from dbmail.exceptions import RenderFailed, SettingError, TemplateRejected
 from dbmail.rendering.engine import compile_template
 from dbmail.rendering.variables import ActionHandler
 
-LIMITS = {"RENDER_MAX_SIZE": 20_000, "RENDER_MAX_SECONDS": 0.5}
+LIMITS = {"TEXT_LIMITS": {"CHARACTERS": 20_000, "SECONDS": 0.5}}
 
 
 def show(source, html=False, **context):
@@ -121,7 +121,7 @@ def test_a_bomb_is_stopped_with_a_clear_error(source):
     assert time.monotonic() - before < 3
 
 
-@override_settings(DBMAIL={"RENDER_MAX_SECONDS": 0.2})
+@override_settings(DBMAIL={"TEXT_LIMITS": {"SECONDS": 0.2}})
 def test_the_limit_of_time_holds_in_a_thread():
     caught = []
 
@@ -137,7 +137,7 @@ def test_the_limit_of_time_holds_in_a_thread():
     assert caught == ["Rendering was stopped: more than 0.2 seconds."]
 
 
-@override_settings(DBMAIL={"RENDER_MAX_SIZE": 1000})
+@override_settings(DBMAIL={"TEXT_LIMITS": {"CHARACTERS": 1000}})
 @pytest.mark.parametrize("count", [1000, 1001])
 def test_the_limit_of_size_is_exact_however_deep_the_text_stands(count):
     source = "{% for a in r %}{% for b in r %}{% if True %}{{ t }}{% endif %}{% endfor %}{% endfor %}{{ rest }}"

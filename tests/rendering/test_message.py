@@ -75,7 +75,7 @@ def test_a_request_without_subject_and_body_renders_empty():
     assert (mail.subject, mail.body, mail.plaintext) == ("", "", "")
 
 
-@override_settings(DBMAIL={"RENDER_MAX_SIZE": 500})
+@override_settings(DBMAIL={"TEXT_LIMITS": {"CHARACTERS": 500}})
 @pytest.mark.parametrize("body", ["<html>{% for a in xs %}{{ t }}{% endfor %}", "{{ t }}" * 6])
 def test_the_limits_hold_for_html_and_plain_bodies(body):
     renderer = MessageRenderer(request_of("s", body, xs=list(range(10)), t="x" * 100))

@@ -165,8 +165,8 @@ class TestNews:
             queued(request, 1000)
         assert sum("NOTIFY" in query["sql"] for query in queries) == (1 if self.speaks else 0)
 
-    def test_a_broadcast_tells_once_a_chunk(self, settings):
-        settings.DBMAIL = {**settings.DBMAIL, "CHUNK_SIZE": 10}
+    def test_a_broadcast_tells_once_a_chunk(self, chunks_of):
+        chunks_of(10)
         for n in range(30):
             a_user(f"u{n}")
         request = a_request()

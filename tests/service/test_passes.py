@@ -101,8 +101,8 @@ def test_a_broadcast_written_long_before_its_time_does_not_expire(relay):
     assert len(relay.messages) == 1
 
 
-def test_the_first_mails_leave_while_the_rest_is_still_being_made(relay, settings):
-    settings.DBMAIL = {**settings.DBMAIL, "CHUNK_SIZE": 2}
+def test_the_first_mails_leave_while_the_rest_is_still_being_made(relay, chunks_of):
+    chunks_of(2)
     for n in range(6):
         a_user(f"u{n}")
     request = a_request()

@@ -18,8 +18,9 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def audience(settings):
-    settings.DBMAIL = {**settings.DBMAIL, "CHUNK_SIZE": 2, "BATCH_SIZE": 2}
+def audience(chunks_of, batches_of):
+    chunks_of(2)
+    batches_of(2)
     for n in range(6):
         a_user(f"u{n}")
 

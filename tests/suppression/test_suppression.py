@@ -44,7 +44,7 @@ def test_what_a_person_decided_outlasts_what_a_server_said(new, old, answer):
 
 
 def test_a_bounce_ends_by_itself_and_a_decision_does_not(settings):
-    settings.DBMAIL = {**settings.DBMAIL, "HARD_BOUNCE_REST": timedelta(days=10)}
+    settings.DBMAIL = {**settings.DBMAIL, "BOUNCE_REST": {"HARD": timedelta(days=10)}}
     bounced = suppress(ANN, Reason.BOUNCED)
     assert timedelta(days=9) < bounced.expires_at - timezone.now() < timedelta(days=11)
     Suppression.objects.update(expires_at=timezone.now() - timedelta(seconds=1))

@@ -16,7 +16,8 @@ def check(domain: DomainFacts) -> list[Finding]:
     if not domain.dkim:
         title = _("No selector is known, so that DKIM could not be looked at.")
         advice = _(
-            'Name the selectors of your relay: DBMAIL["DKIM_SELECTORS"], or --selector. Or sign here: DBMAIL["DKIM"].'
+            'Name the selectors of your relay: DBMAIL["DNS"]["DKIM_SELECTORS"], or --selector. '
+            'Or sign here: DBMAIL["DKIM"].'
         )
         return [Finding(Level.WARNING, NAME, domain.domain, title, advice)]
     findings = [_key(domain.domain, key) for key in domain.dkim]

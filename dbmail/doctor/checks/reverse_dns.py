@@ -11,7 +11,8 @@ def check(reverse: tuple[Reverse, ...]) -> list[Finding]:
     if not reverse:
         title = _("The addresses that mail leaves from are not known.")
         advice = _(
-            'Nothing to do where a provider sends for you; else name them: DBMAIL["SENDS_FROM"], or --sends-from.'
+            "Nothing to do where a provider sends for you; else name them: "
+            'DBMAIL["DNS"]["SENDS_FROM"], or --sends-from.'
         )
         return [Finding(Level.WARNING, NAME, _("relay"), title, advice)]
     return [_one(each) for each in reverse]

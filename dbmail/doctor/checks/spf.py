@@ -107,7 +107,7 @@ def _ours(domain: DomainFacts, setup: Setup, text: str, wanted: str) -> list[Fin
         return [Finding(Level.WARNING, NAME, about, title, advice, _merged(about, (text,), wanted))]
     if not domain.spf.results and not findings:
         title = _("SPF is valid; whether it covers our relay is not known: %(record)s", record=text)
-        advice = _('Name the addresses that mail leaves from: DBMAIL["SENDS_FROM"], or --sends-from.')
+        advice = _('Name the addresses that mail leaves from: DBMAIL["DNS"]["SENDS_FROM"], or --sends-from.')
         return [Finding(Level.WARNING, NAME, about, title, advice)]
     return findings
 

@@ -15,7 +15,7 @@ _LEAST_ROWS = 30
 
 class Command(BaseCommand):
     help = (
-        "Empties the bodies of mails and of incoming messages (DBMAIL['INCOMING_KEEP']) that are old, and deletes "
+        "Empties the bodies of mails and of incoming messages (DBMAIL['INCOMING']['KEEP']) that are old, and deletes "
         "rows that are older still, if asked to. What waits, is held, or can be sent again stays. Run it nightly."
     )
 
@@ -37,7 +37,7 @@ class Command(BaseCommand):
             raise CommandError(f"--rows must be at least {max(bodies, _LEAST_ROWS)}: rows outlive their bodies.")
         purged = purge(
             timedelta(days=bodies),
-            config().incoming_keep,
+            config().incoming.keep,
             None if rows is None else timedelta(days=rows),
             dry_run=options["dry_run"],
         )
