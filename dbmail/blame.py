@@ -5,7 +5,7 @@ from enum import Enum
 
 from django.db import Error, InterfaceError, OperationalError, connection, transaction
 
-from .service.loop import Stop
+from .service.loop import signals_raise
 
 
 class Blame(Enum):
@@ -59,9 +59,9 @@ def is_contention(error: Error) -> bool:
 def is_a_bug(error: BaseException) -> bool:
     """Whether `error` is code that went wrong, and not somebody who wants this process to end.
 
-    SystemExit and the like count as the first as long as a Stop holds the signals: then no signal raises anything.
+    SystemExit and the like count as the first where no signal raises them: in dbmail_cron above all.
     """
-    return isinstance(error, Exception) or (not isinstance(error, GeneratorExit) and Stop.holds_the_signals())
+    return isinstance(error, Exception) or not (isinstance(error, GeneratorExit) or signals_raise())
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

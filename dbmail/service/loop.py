@@ -65,12 +65,6 @@ class Stop:
     def __call__(self) -> bool:
         return self._asked
 
-    @staticmethod
-    def holds_the_signals() -> bool:
-        """Whether a signal that asks this process to end raises nothing, neither KeyboardInterrupt nor SystemExit."""
-        handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
-        return all(isinstance(getattr(handler, "__self__", None), Stop) for handler in handlers)
-
     def fileno(self) -> int:
         """Readable once a signal has come: select() on it cannot miss one that comes just before it waits."""
         return self._receiver.fileno()
@@ -96,6 +90,16 @@ class Stop:
         self._asked = True
         for again in self._before:
             signal.signal(again, signal.SIG_DFL)
+
+
+def signals_raise() -> bool:
+    """Whether a signal that asks this process to end may raise something: KeyboardInterrupt does as Python starts, and
+    task queues have handlers that raise SystemExit. A Stop has not."""
+    handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    return not all(
+        handler in (signal.SIG_DFL, signal.SIG_IGN) or isinstance(getattr(handler, "__self__", None), Stop)
+        for handler in handlers
+    )
 
 
 class Listener:

@@ -123,8 +123,8 @@ class TestQueries:
         assert "cannot find this audience" in " ".join(notice.message.get_content().split())
         assert cron()[0] == 0
 
-    @pytest.mark.parametrize("database", ["postgresql"] if VENDOR == "postgresql" else [])
-    def test_one_that_takes_longer_than_the_database_allows_fails_its_own_broadcast(self, relay, database):
+    @pytest.mark.skipif(VENDOR != "postgresql", reason="PostgreSQL alone ends statements after a time")
+    def test_one_that_takes_longer_than_the_database_allows_fails_its_own_broadcast(self, relay):
         a_user("ann")
         bad, good = a_request(to=Q(username="slow")), a_request()
 
@@ -321,9 +321,7 @@ class TestDeletion:
         while_made(lambda: elsewhere(delete))
         code, said = cron()
         assert (code, state_of(good)) == (0, State.DONE), said
-        each_once(relay, "ann", "creator") if get_user_model().objects.filter(pk=creator.pk) else each_once(
-            relay, "ann"
-        )
+        each_once(relay, "ann")
 
     def test_of_a_person_while_their_mail_is_made_costs_no_other_their_mail(self, relay, while_made):
         a_user("ann")
@@ -453,8 +451,7 @@ def test_a_database_that_goes_away_fails_no_broadcast(relay):
 
 def test_a_database_that_goes_away_while_a_text_is_rendered_fails_no_broadcast(relay, while_made):
     """What a text shows may ask the database, and what that raises is an error of the text."""
-    ann = a_user("ann")
-    ann.studentinfo_set.model.objects.none()
+    a_user("ann")
     request = a_request(
         msgtext="Dear {{ user.profile.guardian_name }}", sendto_fn_name=MessageRequest.SEND_TO_SELF_AND_GUARDIAN
     )
