@@ -73,7 +73,7 @@ class Sender:
         self._relay: RelayWatch | None = None
         self._search_at = 0.0  # not before this uptime, as long as anything is under way
         self._trouble: str | None = None
-        self._broken_off: Exception | None = None
+        self._broken_off: BaseException | None = None
 
     def __enter__(self) -> "Sender":
         return self
@@ -120,7 +120,9 @@ class Sender:
         try:
             if not self._broken_off:
                 do()
-        except Exception as error:
+        except BaseException as error:
+            if not is_a_bug(error):
+                raise
             self._broken_off = error
 
     def _give_back(self) -> None:

@@ -14,6 +14,7 @@ from django.db import IntegrityError, OperationalError, connection, connections
 from django.db.models import IntegerField, Q, Transform
 
 from dbmail.database import persistently
+from dbmail.incoming.at_once import send_at_once
 from dbmail.models import Forward, IncomingMessage, MessageRequest, PersistentQueryFilter, TextOfEmail
 from dbmail.service import passes
 
@@ -384,6 +385,25 @@ class TestDeletion:
         assert max(seen.values()) == 1
         assert {f"r{good.pk}n{number}@example.org" for number in range(10)} <= set(seen)
         assert not TextOfEmail.objects.exclude(state="sent").exists()
+
+    def test_of_a_mail_that_is_sent_by_itself_is_no_error(self, relay):
+        mail = a_mail()
+        relay.on("RCPT", lambda argument: elsewhere(TextOfEmail.objects.all().delete))
+        assert mail.send() is None
+        each_once(relay, "ann")
+        assert "does not wait" in str(mail.send())
+
+    def test_of_a_message_whose_copies_are_refused_is_no_error(self, relay):
+        incoming = IncomingMessage.objects.create(raw=b"Subject: Hello\r\n\r\nA body\r\n")
+        forward = Forward.objects.create(incoming=incoming, headers=b"Subject: Hello\r\n", sender="a@example.org")
+        a_mail("copy@example.org", forward=forward)
+
+        def delete_and_refuse(argument):
+            elsewhere(IncomingMessage.objects.all().delete)
+            return "554 5.7.1 No"
+
+        relay.on("RCPT", delete_and_refuse)
+        assert send_at_once(forward.pk, 5).failed_count == 1
 
 
 def locked():
