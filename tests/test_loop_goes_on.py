@@ -71,8 +71,14 @@ TABLES = [
 ]
 
 
-@pytest.mark.parametrize("error", [None, IntegrityError("no"), RuntimeError("no"), SystemExit("no")], ids=repr)
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize(
+    ("table", "error"),
+    [
+        *((table, error) for table in TABLES for error in (None, SystemExit("no"))),
+        *((table, IntegrityError("no")) for table in ("dbmail_textofemail", "dbmail_emailrequest")),
+    ],
+    ids=repr,
+)
 def test_an_error_of_any_table_ends_no_loop_and_repeats_no_mail(relay, settings, monkeypatch, table, error):
     monkeypatch.setattr("dbmail.database.PATIENCE", 0)
     settings.DBMAIL = {**settings.DBMAIL, "RATES": {"all": "1000/h"}}
