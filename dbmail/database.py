@@ -18,8 +18,9 @@ T = TypeVar("T")
 #: Seconds to go on trying to reach a database that went away.
 PATIENCE = 60
 _TRIES = 10
-#: MariaDB's and MySQL's error number, PostgreSQL's SQLSTATE.
-_DEADLOCK = (1213, "40P01")
+#: MariaDB's and MySQL's error number, PostgreSQL's SQLSTATE; the last is what it says where a project has made
+#: transactions stricter than they are by default.
+_DEADLOCK = (1213, "40P01", "40001")
 
 
 def after_deadlock(work: Callable[P, T]) -> Callable[P, T]:

@@ -101,7 +101,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 #: Reasons to skip that hold on a machine that has everything.
 _GOOD_REASONS = (
     "MAILERS came with Django 6.1",
-    "PostgreSQL alone compresses bodies",
+    "PostgreSQL alone",
     "SQLite is in memory",
     "database in memory",
     "SQLite is a file",

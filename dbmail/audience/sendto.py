@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from ..addresses import Mailbox, check_address, normalise, one_line
+from ..blame import Blame, blame, database_error
 from ..conf import config, load
 from ..exceptions import AddressError, SettingError, UnknownSendTo
 from ..people import address_of, name_of
@@ -36,6 +37,10 @@ def _one_by_one(resolver: Any, users: Sequence[Any]) -> tuple[Contacts, dict[Any
         try:
             found.update(resolver([user]))
         except Exception as error:  # as above; the reason is kept for the report
+            of_database = database_error(error)
+            if of_database and blame(error) is not Blame.OWN:
+                # Nobody goes without mail for that: later it is answered.
+                raise of_database from of_database.__cause__
             said = _("The contact resolver failed: %(error)s")
             failed[user.pk] = said % {"error": f"{type(error).__name__}: {error}"}
     return found, failed

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -11,6 +12,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import EmptyResultSet, FieldDoesNotExist, FieldError, FullResultSet, ValidationError
+from django.db import Error
 from django.db.models import Model, Q, QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_duration
@@ -18,6 +20,7 @@ from django.utils.duration import duration_iso_string
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
+from ..blame import Blame, blame
 from ..exceptions import UnresolvableQuery, UnstorableQuery
 from ..models.audience import PersistentQueryFilter
 
@@ -71,6 +74,19 @@ def _compile(model: type[Model], q: Q) -> "QuerySet[Any]":
         said = _("The query does not fit %(model)s: %(error)s")
         raise UnresolvableQuery(said % {"model": model._meta.label, "error": error}) from error
     return found
+
+
+@contextmanager
+def answered() -> Iterator[None]:
+    """Around where the objects that `matching` finds are read. Raises UnresolvableQuery where the database says what
+    is wrong with the query; its own error where it says nothing at all now, which is no fault of the query."""
+    try:
+        yield
+    except Error as error:
+        if blame(error) is not Blame.OWN:
+            raise
+        said = _("The database cannot find this audience: %(error)s. A simpler query helps, or one with fewer values.")
+        raise UnresolvableQuery(said % {"error": f"{type(error).__name__}: {error}".strip()}) from error
 
 
 def _has_activity(model: type[Model]) -> bool:

@@ -27,7 +27,7 @@ def schedule(request: MessageRequest, canary_first: bool = True) -> bool:
         canary = {"canary_left": 0, "canary_until": None}
     elif request.canary_until is None:
         canary = {"canary_left": None}  # a draft again, that was sent off without: the choice is made anew
-    return _move(request, (State.DRAFT,), State.SCHEDULED, created_at=timezone.now(), **canary)
+    return _move(request, (State.DRAFT,), State.SCHEDULED, created_at=timezone.now(), taken_up=0, **canary)
 
 
 def reopen(request: MessageRequest) -> bool:
@@ -47,7 +47,8 @@ def pause(request: MessageRequest, reason: str = "") -> bool:
 def resume(request: MessageRequest) -> bool:
     """Also takes up a failed request again, after what was wrong with it has been corrected."""
     to = State.SENDING if request.processed else State.SCHEDULED
-    resumed = _move(request, (State.PAUSED, State.FAILED), to, accepted=0, refused=0)  # the breaker counts anew
+    # The breaker counts anew, and so does whoever sets aside what breaks off again and again.
+    resumed = _move(request, (State.PAUSED, State.FAILED), to, accepted=0, refused=0, taken_up=0)
     if resumed:
         wake_workers(request._state.db)
     return resumed
@@ -87,10 +88,19 @@ def requeue(rows: "QuerySet[TextOfEmail]") -> int:
 def _move(request: MessageRequest, before: tuple[State, ...], after: State, **more: Any) -> bool:
     more = {"state_reason": "", **more}
     moved = MessageRequest.objects.filter(pk=request.pk, state__in=before).update(state=after, **more)
-    request.refresh_from_db()
+    refresh(request)
     if moved:
         log.info("Request %s: %s", request.pk, after)
     return bool(moved)
+
+
+def refresh(request: MessageRequest) -> bool:
+    """Bring `request` up to date; False if somebody has deleted it meanwhile."""
+    try:
+        request.refresh_from_db()
+    except MessageRequest.DoesNotExist:
+        return False
+    return True
 
 
 @after_deadlock

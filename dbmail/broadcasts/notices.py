@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from ..addresses import normalise, parse_mailbox
+from ..blame import is_a_bug
 from ..conf import config
 from ..delivery.send import send_mail
 from ..exceptions import AddressError
@@ -83,17 +84,19 @@ def report_request_failed(request: MessageRequest) -> None:
 
 
 def _notify(request: MessageRequest | None, subject: str, template: str, context: dict[str, object]) -> None:
-    to = list(_readers(request))
     try:
         send_mail(
             subject,
             render_to_string(template, context),
             settings.DEFAULT_FROM_EMAIL,
-            to,
+            list(_readers(request)),
             extra_headers={"Auto-Submitted": "auto-generated"},  # RFC 3834, 5
             transactional=True,
         )
-    except Exception:  # whatever the backend raises: the pass has done its work, and the rows say the same
+    except BaseException as error:
+        # Whatever the backend raises, or a creator who was deleted: the pass has done its work, the rows say the same.
+        if not is_a_bug(error):
+            raise
         log.exception("The notice %r about request %s could not be sent", subject, request and request.pk)
 
 

@@ -36,7 +36,9 @@ def tell_of_refusals(forward: int, report: SendReport) -> None:
     come back here as mail for an address of ours, and be refused again."""
     if not report.failures:
         return
-    row = Forward.objects.get(pk=forward)
+    row = Forward.objects.filter(pk=forward).first()
+    if row is None:
+        return  # somebody has deleted it meanwhile
     said = split(bytes(row.headers))[0].first("auto-submitted")
     if row.sender != Forward.NULL_SENDER and (said is None or said.text.strip().lower() == "no"):
         report_failures(report)

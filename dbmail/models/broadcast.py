@@ -158,6 +158,9 @@ class MessageRequest(models.Model):
     canary_until = models.DateTimeField(
         null=True, blank=True, editable=False, help_text=_("Until when the rest waits for what becomes of the first.")
     )
+    taken_up = models.PositiveSmallIntegerField(
+        default=0, editable=False, help_text=_("How often a worker has taken it up since it last got further.")
+    )
     claimed_by = models.CharField(
         max_length=64, blank=True, default="", editable=False, help_text=_("The worker that processes it now.")
     )

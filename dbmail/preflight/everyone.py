@@ -15,9 +15,10 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import IntegrityError, InterfaceError, OperationalError, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone, translation
 
+from ..blame import Blame, blame, is_a_bug
 from ..database import after_deadlock
 from ..models import MessageRequest, MessageVars, Preflight, PreflightPiece
 from .reach import Keys, Seen, reach_of
@@ -146,8 +147,7 @@ def go_on(stop: Callable[[], bool], seconds: float) -> bool:
                 # Whoever comes next may go on at once.
                 Preflight.objects.filter(pk=pk, asked_at=ours).update(asked_at=ours - LEFT_ALONE)
                 return True
-            _look_once(pk, request_id)
-            ours = _ours(pk, ours)
+            ours = _ours(pk, ours) if _look_once(pk, request_id) else None
     return False
 
 
@@ -166,13 +166,18 @@ def _forget_sent() -> None:
         Preflight.objects.exclude(messagerequest__state=MessageRequest.State.DRAFT).delete()
 
 
-def _look_once(pk: int, request_id: int) -> None:
+def _look_once(pk: int, request_id: int) -> bool:
+    """False if others were in the way: a later pass goes on with it."""
     try:
         draft = MessageRequest.objects.select_related("recipients", "creator").get(pk=request_id)
         take_further(draft, _PIECE, by_page=False)
-    except (OperationalError, InterfaceError):
-        raise  # no fault of the draft: the next pass goes on with it
-    except Exception as error:
+    except BaseException as error:
         # The project's own code runs here; what it raises stops this look only, and the page says what is wrong.
+        whose = blame(error) if is_a_bug(error) else Blame.DATABASE
+        if whose is Blame.DATABASE:
+            raise  # no fault of the draft: the next pass goes on with it
         log.warning("Preflight of request %s ended: %s", request_id, type(error).__name__)
+        if whose is Blame.CONTENTION:
+            return False
         Preflight.objects.filter(pk=pk).delete()
+    return True

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from ..addresses import Mailbox, normalise
 from ..audience.sendto import addresses_for, kinds_of
+from ..audience.stored_query import answered
 from ..conf import config
 from ..exceptions import DbmailError
 from ..models import MessageRequest, Suppression
@@ -45,7 +46,8 @@ def survey(request: MessageRequest, after: Any = None, seconds: float = 2.0) -> 
     look = _look(request)
     while True:
         rest = users if piece.after is None else users.filter(pk__gt=piece.after)
-        chunk = list(rest[:_CHUNK])
+        with answered():
+            chunk = list(rest[:_CHUNK])
         in_time = _look_at_chunk(piece, chunk, request, look, deadline)
         if in_time and len(chunk) < _CHUNK:
             piece.after = None
@@ -165,4 +167,5 @@ def variable_templates(request: MessageRequest) -> dict[str, CompiledTemplate]:
 
 def people_in(request: MessageRequest) -> int:
     """How many people the audience of `request` has now. Raises UnresolvableQuery."""
-    return int(request.recipients.getList(get_user_model()).count())
+    with answered():
+        return int(request.recipients.getList(get_user_model()).count())

@@ -126,7 +126,7 @@ class Claims:
         """Claim one waiting mail, due or not; None if it does not wait, or its address was suppressed."""
         if not TextOfEmail.objects.filter(pk=mail_id, state=State.QUEUED).update(**self._a_lease()):
             return None
-        rows = self._without_suppressed([TextOfEmail.objects.get(pk=mail_id)])
+        rows = self._without_suppressed(list(TextOfEmail.objects.filter(pk=mail_id)))
         return rows[0] if rows else None
 
     def _now(self) -> datetime:

@@ -5,19 +5,23 @@ import logging
 import random
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
+from functools import partial
 
-from django.db import DatabaseError, Error, InterfaceError, OperationalError, transaction
+from django.db import Error, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from ..blame import is_a_bug
 from ..broadcasts.notices import SendReport
 from ..conf import config
 from ..database import persistently, uptime
 from ..delivery.connection import configured_backend, relay_name, speaks_smtp
+from ..delivery.smtp import Reply, Stage
 from ..exceptions import DbmailError, RelayUnavailable
-from ..models import TextOfEmail
+from ..models import Forward, MessageRequest, TextOfEmail
 from ..models.suppression import Suppression
 from ..suppression.entries import suppress as suppress_address
+from .apart import apart
 from .claim import Claims
 from .compose import Composer
 from .decide import RetryDecision, Verdict, decide
@@ -72,53 +76,61 @@ class Sender:
         self._relay: RelayWatch | None = None
         self._search_at = 0.0  # not before this uptime, as long as anything is under way
         self._trouble: str | None = None
-        self._away: Error | None = None
+        self._broken_off: BaseException | None = None
 
     def __enter__(self) -> "Sender":
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._close(politely=True)
-        if exc and isinstance(exc[1], Error):
-            ended(self._claims.worker)  # the database went away: what is claimed is free when it comes back
+        apart("Closing the connections", partial(self._close, politely=True), None)
+        if any(exc) or self._broken_off:
+            ended(self._claims.worker)  # what is still claimed, since it could not be given back, is free
 
     def drain(self, forward: int | None = None) -> None:
         """Send until nothing is due, of the copies of `forward` alone if one is given.
 
-        Raises RelayUnavailable when no connection can be had any more, and the database's error when that is away;
-        what was under way then is written down if it comes back in time.
+        Raises RelayUnavailable when no connection can be had any more, and whatever else went wrong that is not one
+        mail's fault, above all the database's error when that is away. What was under way then is finished and
+        written down before, if the database comes back in time.
         """
         self._forward = forward
         try:
             while True:
-                self._unless_away(self._hand_out)
+                self._unless_broken_off(self._hand_out)
                 if not self._under_way:
                     break
                 self._record(self._events())
-                self._unless_away(self._keep_up)
+                self._unless_broken_off(self._keep_up)
         except BaseException:
             self._close(politely=False)
             raise
         finally:
-            with suppress(DatabaseError, InterfaceError):  # their leases end anyway
-                self._log_attempts()
-                self._stop_refused(at_once=True)
-                self._claims.give_back(row.pk for row in self._waiting)
+            with suppress(Error):  # their leases end anyway
+                apart("Logging tries", self._log_attempts, None)
+                apart("Pausing what is refused", partial(self._stop_refused, at_once=True), None)
+                apart("Giving back mails", self._give_back, None)
             self._waiting.clear()
-        if self._away:
-            raise self._away
+        if self._broken_off:
+            raise self._broken_off
         if self._trouble:
             if self._relay:
                 self._relay.trouble(self._trouble)
             raise RelayUnavailable(self._trouble)
 
-    def _unless_away(self, do: Callable[[], None]) -> None:
-        """Do what can be left undone where the database is away: then nothing more is handed out."""
+    def _unless_broken_off(self, do: Callable[[], object]) -> None:
+        """Do what can be left undone. Where it fails nothing more is handed out; what is under way is written down
+        all the same, or it would be sent again."""
         try:
-            if not self._away:
+            if not self._broken_off:
                 do()
-        except (OperationalError, InterfaceError) as error:
-            self._away = error
+        except BaseException as error:
+            if not is_a_bug(error):
+                raise
+            self._broken_off = error
+
+    def _give_back(self) -> None:
+        self._claims.free_strays([*self._under_way, *(row.pk for row in self._waiting)])
+        self._claims.give_back(row.pk for row in self._waiting)
 
     def _renew(self) -> None:
         lost = persistently(lambda: self._claims.renew(lambda: [*self._under_way, *(row.pk for row in self._waiting)]))
@@ -207,9 +219,23 @@ class Sender:
                 return None
             return Job(row, self._composer.mail(row))
         except DbmailError as error:
-            settle(row.pk, RetryDecision(Verdict.FAIL, str(error)), self._claims.worker)
-            self.report.failed(row.messagerequest_id, row.send_to, str(error))
-            return None
+            decision = RetryDecision(Verdict.FAIL, str(error))
+        except (MessageRequest.DoesNotExist, Forward.DoesNotExist):
+            decision = RetryDecision(Verdict.FAIL, _("What it was made from was deleted."))
+        except Error:
+            raise
+        except BaseException as error:  # the project's own code says who the creator of a broadcast is
+            if not is_a_bug(error):
+                raise
+            log.exception("Mail %s cannot be made", row.pk)
+            said = _("It cannot be made into a mail: %(error)s") % {"error": f"{type(error).__name__}: {error}"}
+            decision = decide(Reply(451, said, Stage.END), row.tries, config())
+        if settle(row.pk, decision, self._claims.worker):  # else it was deleted
+            if decision.verdict is Verdict.FAIL:
+                self.report.failed(row.messagerequest_id, row.send_to, decision.reason)
+            else:
+                self.report.deferred += 1
+        return None
 
     def _open_lanes(self, number: int) -> None:
         if self._lanes is None:
@@ -243,7 +269,7 @@ class Sender:
             del self._under_way[outcome.job.row_id]
             self._waiting.ended(outcome.job.row, outcome.reply)
             self._count(outcome, decision)
-            self._hear(outcome)
+            self._unless_broken_off(partial(self._hear, outcome))
         for event in events:
             if isinstance(event, LaneEnded):
                 self._lane_ended(event)
@@ -292,7 +318,10 @@ class Sender:
         else:
             self.report.deferred += 1
         if decision.suppress:
-            suppress_address(job.mail.to[0].address, Suppression.Reason.BOUNCED, source=decision.reason)
+            enter = partial(
+                suppress_address, job.mail.to[0].address, Suppression.Reason.BOUNCED, source=decision.reason
+            )
+            self._unless_broken_off(lambda: apart("Suppressing an address", partial(persistently, enter), None))
         if decision.verdict is Verdict.STOP:
             self._end(decision.reason)
 
@@ -321,8 +350,8 @@ def _write(decisions: list[tuple[Outcome, RetryDecision]], begun: list[Job], wor
         (outcome.job.row_id, decision) for outcome, decision in decisions if decision.verdict is not Verdict.SENT
     ]
     with transaction.atomic() if begun or others else nullcontext():
-        if sent:
-            mark_sent(sent)
+        if sent and mark_sent(sent) < len(sent):
+            log.warning("Of the mails %s, which were sent, some had been deleted meanwhile", sent)
         if begun:
             TextOfEmail.objects.filter(pk__in=[job.row_id for job in begun]).update(begun=True)
         for mail_id, decision in others:

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from ..blame import is_a_bug
 from ..delivery.message import Mail, RawMail
 from ..delivery.smtp import Reply, Stage
 from .lane import WOULD_BLOCK, Event, Job, Lane, LaneEnded, Outcome
@@ -183,7 +184,9 @@ def backend_reply(backend: Any, mail: Mail | RawMail) -> Reply:
     """Send through a backend that only returns or raises, in the words of an SMTP reply."""
     try:
         backend.send_messages([mail.email_message()])
-    except Exception as error:  # backends raise what they like; the row gets the reason and another try
+    except BaseException as error:  # backends raise what they like; the row gets the reason and another try
+        if not is_a_bug(error):
+            raise
         code = getattr(error, "smtp_code", 451)
         if isinstance(code, int) and 400 <= code < 600:
             return Reply(code, f"{type(error).__name__}: {error}", Stage.END)

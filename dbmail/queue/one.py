@@ -1,5 +1,6 @@
 """Sending one mail now, whatever its turn."""
 
+from contextlib import suppress
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -26,7 +27,8 @@ def send_one(row: TextOfEmail) -> Exception | None:
     """Send one waiting mail now, whatever its turn; None, or why it did not go. The row is brought up to date."""
     claimed = Claims(identity()).take_one(row.pk)
     error = _send_claimed(claimed) if claimed else None
-    row.refresh_from_db()
+    with suppress(TextOfEmail.DoesNotExist):  # somebody has deleted it meanwhile
+        row.refresh_from_db()
     if not claimed:
         said = _("Mail %(number)s does not wait to be sent: it is %(state)s.")
         return DbmailError(said % {"number": row.pk, "state": row.get_state_display()})

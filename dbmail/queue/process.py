@@ -3,21 +3,25 @@
 import json
 import logging
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import IntegrityError, InterfaceError, OperationalError, transaction
-from django.db.models import Q, QuerySet
+from django.db import Error, IntegrityError, transaction
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..addresses import Mailbox, format_mailbox, normalise
 from ..audience.sendto import addresses_for
+from ..audience.stored_query import answered
+from ..blame import Blame, blame, database_error, is_a_bug
+from ..broadcasts.control import refresh
 from ..broadcasts.notices import report_request_failed
 from ..conf import check_category, config
-from ..database import wake_workers
+from ..database import after_deadlock, wake_workers
 from ..delivery.from_address import author
 from ..delivery.headers import request_headers
 from ..exceptions import DbmailError, RenderFailed
@@ -49,13 +53,18 @@ CHUNK_SIZE = 500
 _CHUNK_TEXT = 16_000_000
 #: Recipients without a usable address that are named in the progress.
 _EXAMPLES = 20
+#: A broadcast that was taken up so often and got no further is set aside.
+_TAKEN_UP = 3
+#: Times that a chunk is made: somebody may delete people, or what they refer to, while it is.
+_TIMES = 3
 
 
 def process_request(request: MessageRequest) -> int:
     """Turn all recipients of `request` into mails; how many were made now.
 
     Does nothing for a request that is processed, paused or ended, or that another worker is processing.
-    Raises DbmailError after it has marked the request as failed and told its creator.
+    Raises DbmailError after it has marked the request as failed and told its creator; the database's error where
+    that is away, or others were in the way for too long, which is no fault of the request: the next pass goes on.
     """
     return sum(process_in_chunks(request))
 
@@ -66,24 +75,26 @@ def process_in_chunks(request: MessageRequest) -> Generator[int, None, None]:
     if not _take(request, worker):
         return
     log.info("Request %s: processing", request.pk)
+    in_vain = False
     try:
+        _set_aside_if_in_vain(request)
         yield from _Processing(request, worker).chunks()
-    except DbmailError as error:
-        _fail(request, str(error))
-        raise
-    except (OperationalError, InterfaceError, IntegrityError):
-        raise  # no fault of the request: the next pass goes on with it
-    except Exception as error:
+    except BaseException as error:
         # The project's own code runs here (resolvers, properties of its objects): its bugs stop one request only.
-        log.exception("Request %s: unexpected error", request.pk)
-        _fail(request, f"{type(error).__name__}: {error}")
-        said = _("Broadcast %(number)s failed: %(error)s")
-        raise DbmailError(said % {"number": request.pk, "error": f"{type(error).__name__}: {error}"}) from error
+        if not is_a_bug(error):
+            raise
+        whose, of_database = blame(error), database_error(error)
+        if of_database and whose is not Blame.OWN:
+            in_vain = whose is Blame.CONTENTION
+            raise of_database from of_database.__cause__  # which has its code
+        if _fail(request, error):
+            if isinstance(error, DbmailError):
+                raise
+            said = _("Broadcast %(number)s failed: %(error)s")
+            raise DbmailError(said % {"number": request.pk, "error": _words(error)}) from error
     finally:
         # Also when whoever asked for chunks wants no more of them.
-        ended(worker)
-        MessageRequest.objects.filter(pk=request.pk, claimed_by=worker).update(claimed_by="", claimed_until=None)
-        request.refresh_from_db()
+        _let_go(request, worker, in_vain)
 
 
 def _take(request: MessageRequest, worker: str) -> bool:
@@ -97,19 +108,52 @@ def _take(request: MessageRequest, worker: str) -> bool:
         free, pk=request.pk, processed=False, state__in=[State.SCHEDULED, State.PROCESSING]
     )
     taken = ready.update(
-        state=State.PROCESSING, state_reason="", claimed_by=worker, claimed_until=now + config().lease
+        state=State.PROCESSING,
+        state_reason="",
+        claimed_by=worker,
+        claimed_until=now + config().lease,
+        taken_up=F("taken_up") + 1,
     )
-    if taken:
-        request.refresh_from_db()
-    return bool(taken)
+    return bool(taken) and refresh(request)
 
 
-def _fail(request: MessageRequest, reason: str) -> None:
-    log.error("Request %s: failed: %s", request.pk, reason)
+def _let_go(request: MessageRequest, worker: str, in_vain: bool) -> None:
+    """`in_vain`: others were in the way, so that it does not count as taken up."""
+    ended(worker)
+    uncounted = {"taken_up": F("taken_up") - 1} if in_vain else {}
+    with suppress(Error):  # its lease ends anyway, and for this process it has ended
+        ours = MessageRequest.objects.filter(pk=request.pk, claimed_by=worker)
+        ours.update(claimed_by="", claimed_until=None, **uncounted)
+        refresh(request)
+
+
+def _set_aside_if_in_vain(request: MessageRequest) -> None:
+    """Raises DbmailError for a request that ended its workers, or the database, again and again: nobody but the count
+    is left to tell of that."""
+    if request.taken_up > _TAKEN_UP:
+        said = _(
+            "It was set aside: %(times)d times the work on it broke off before it got any further, since the program "
+            "or the database ended in the midst of it. Their logs say why; resume it to try again."
+        )
+        raise DbmailError(said % {"times": _TAKEN_UP})
+
+
+def _fail(request: MessageRequest, error: BaseException) -> bool:
+    """Mark `request` as failed and tell its creator; False if it is not under way any more."""
+    expected = isinstance(error, DbmailError)
+    reason = str(error) if expected else _words(error)
     failed = MessageRequest.objects.filter(pk=request.pk, state=State.PROCESSING)
-    if failed.update(state=State.FAILED, state_reason=reason):
-        request.refresh_from_db()
+    if not failed.update(state=State.FAILED, state_reason=reason):
+        log.warning("Request %s was paused, cancelled or deleted when it failed: %s", request.pk, reason)
+        return False
+    log.error("Request %s: failed: %s", request.pk, reason, exc_info=None if expected else error)
+    if refresh(request):
         report_request_failed(request)
+    return True
+
+
+def _words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 @dataclass
@@ -138,21 +182,33 @@ class _Processing:
         self.renderer = MessageRenderer(request)
 
     def chunks(self) -> Iterator[int]:
-        while True:
-            users = self._next_users()
-            if not users:
-                self._finish()
-                return
-            made = self._store(self._render(users))
-            if made is None:
-                return  # paused, cancelled, or taken over after our lease ran out
+        while (made := self._chunk()) is not None:
             yield made
+
+    def _chunk(self, times_left: int = _TIMES - 1) -> int | None:
+        """How many mails it made; None if there is nothing more to do."""
+        try:
+            return self._read_and_store()
+        except IntegrityError:
+            if not times_left:
+                raise
+            log.info("Request %s: somebody was deleted just now; reading its recipients again", self.request.pk)
+            return self._chunk(times_left - 1)
+
+    @after_deadlock
+    def _read_and_store(self) -> int | None:
+        users = self._next_users()
+        if users:
+            return self._store(self._render(users))
+        self._finish()
+        return None
 
     def _next_users(self) -> list[Any]:
         users = self.users
         if self.request.cursor:
             users = users.filter(pk__gt=json.loads(self.request.cursor))
-        return list(users[:CHUNK_SIZE])
+        with answered():
+            return list(users[:CHUNK_SIZE])
 
     def _render(self, users: Sequence[Any]) -> _Chunk:
         chunk = _Chunk()
@@ -214,7 +270,7 @@ class _Processing:
                 pk=self.request.pk, claimed_by=self.worker, cursor=self.request.cursor, state=State.PROCESSING
             )
             # A write before any read: SQLite gives the lock to whoever asks first, and lets the others wait.
-            if not ours.update(cursor=cursor, claimed_until=timezone.now() + config().lease):
+            if not ours.update(cursor=cursor, claimed_until=timezone.now() + config().lease, taken_up=0):
                 return None
             ids = self._existing(chunk)
             new = [mail for key, mail in chunk.mails.items() if key not in ids]
@@ -224,8 +280,8 @@ class _Processing:
             links = {(self.request.pk, pk, ids[key]) for pk, key in chunk.links}
             insert_rows(EmailRequest, ("msgreq", "target", "textofemail"), links)
             chunk.count("merged", len(chunk.links) - len(new))
-            self._save_progress(chunk)
-        self.request.cursor = cursor
+            progress = self._save_progress(chunk)
+        self.request.cursor, self.request.progress = cursor, progress
         return len(new)
 
     def _existing(self, chunk: _Chunk) -> dict[tuple[str, str], int]:
@@ -245,14 +301,14 @@ class _Processing:
         wake_workers()  # others that sleep take their share: once a chunk
         chunk.count("mails", len(mails))
 
-    def _save_progress(self, chunk: _Chunk) -> None:
+    def _save_progress(self, chunk: _Chunk) -> dict[str, Any]:
         progress = dict(self.request.progress)
         for what, number in chunk.counts.items():
             progress[what] = progress.get(what, 0) + number
         if chunk.problems:
             progress["problems"] = [*progress.get("problems", []), *chunk.problems][:_EXAMPLES]
         MessageRequest.objects.filter(pk=self.request.pk).update(progress=progress)
-        self.request.progress = progress
+        return progress
 
     def _finish(self) -> None:
         """Every recipient has been seen: what is left is sending, or nothing at all."""
@@ -261,7 +317,7 @@ class _Processing:
             state = State.DONE
             reason = _why_nobody(self.request.progress)
         MessageRequest.objects.filter(pk=self.request.pk, claimed_by=self.worker, state=State.PROCESSING).update(
-            processed=True, state=state, state_reason=reason
+            processed=True, state=state, state_reason=reason, taken_up=0
         )
         log.info("Request %s: processed, %s mails", self.request.pk, self.request.progress.get("mails", 0))
 

@@ -47,8 +47,11 @@ def _preparation(field: Any) -> Callable[[Any], Any] | None:
     return lambda value: None if value is None else field.get_db_prep_save(value, connection=connection)
 
 
-def mark_sent(ids: Sequence[int]) -> None:
-    """Without a look at who holds the claim: that a mail was sent is a fact, also after a lease ran out."""
+def mark_sent(ids: Sequence[int]) -> int:
+    """Without a look at who holds the claim: that a mail was sent is a fact, also after a lease ran out.
+
+    Returns how many of them there are still.
+    """
     now = connection.ops.adapt_datetimefield_value(timezone.now())
     with connection.cursor() as cursor:
         cursor.execute(
@@ -57,6 +60,7 @@ def mark_sent(ids: Sequence[int]) -> None:
             f"WHERE id IN ({', '.join(['%s'] * len(ids))})",
             [TextOfEmail.State.SENT.value, now, *ids],
         )
+        return int(cursor.rowcount)
 
 
 log = logging.getLogger(__name__)
@@ -73,24 +77,18 @@ _OUTCOMES = {
 }
 
 
-def settle(mail_id: int, decision: RetryDecision, worker: str) -> None:
-    """Obey a decision on a mail that was not sent, if `worker` still holds it."""
+def settle(mail_id: int, decision: RetryDecision, worker: str) -> bool:
+    """Obey a decision on a mail that was not sent, if `worker` still holds it; whether it does."""
     row = TextOfEmail.objects.filter(pk=mail_id, state=State.SENDING, claimed_by=worker)
     now = timezone.now()
     if decision.verdict is Verdict.FAIL:
-        row.update(state=State.FAILED, sent=now, tries=F("tries") + 1, last_reply=decision.reason, **_FREE)
+        fields: dict[str, Any] = {"state": State.FAILED, "sent": now, "tries": F("tries") + 1}
     elif decision.verdict is Verdict.IN_DOUBT:
-        row.update(state=State.IN_DOUBT, sent=now, last_reply=decision.reason, **_FREE)
+        fields = {"state": State.IN_DOUBT, "sent": now}
     else:
         spent = 1 if decision.verdict is Verdict.RETRY else 0
-        row.update(
-            state=State.QUEUED,
-            tries=F("tries") + spent,
-            due_at=now + decision.wait,
-            begun=False,
-            last_reply=decision.reason,
-            **_FREE,
-        )
+        fields = {"state": State.QUEUED, "tries": F("tries") + spent, "due_at": now + decision.wait, "begun": False}
+    return bool(row.update(**fields, last_reply=decision.reason, **_FREE))
 
 
 #: A line of the log of attempts, in the order of its fields: mail, time, outcome, host, code, text, Message-ID.

@@ -2,10 +2,9 @@
 
 import logging
 import select
-import signal
-import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,12 +13,15 @@ from django.db import DEFAULT_DB_ALIAS, Error, close_old_connections, connection
 from django.db.models import Min, OuterRef, Subquery
 from django.utils import timezone
 
+from ..blame import database_error, is_a_bug
 from ..database import CHANNEL
 from ..models import MessageRequest, TextOfEmail
-from ..preflight.everyone import go_on
+from ..queue.apart import apart
 from ..queue.claim import ACTIVE
-from .passes import PassReport, run_pass
+from ..stop import Stop
+from .passes import PassReport, look_over_drafts, run_pass
 
+log = logging.getLogger(__name__)
 State = MessageRequest.State
 
 
@@ -38,56 +40,6 @@ def next_due(after: datetime) -> datetime | None:
         under_way.aggregate(first=Min("next"))["first"],
     ]
     return min((moment for moment in moments if moment is not None), default=None)
-
-
-log = logging.getLogger(__name__)
-
-
-class Stop:
-    """Says yes once SIGTERM or SIGINT has come; the mails in flight can be finished then.
-
-        with Stop() as stop:
-            while not stop(): ...
-
-    A second signal ends the process at once, which loses no mail and can repeat those in flight.
-    Outside of the main thread, where Python allows no signal handlers, it never says yes.
-    """
-
-    def __init__(self) -> None:
-        self._asked = False
-        self._before: dict[int, Any] = {}
-        self._receiver, self._sender = socket.socketpair()
-        self._receiver.setblocking(False)
-        self._sender.setblocking(False)
-
-    def __call__(self) -> bool:
-        return self._asked
-
-    def fileno(self) -> int:
-        """Readable once a signal has come: select() on it cannot miss one that comes just before it waits."""
-        return self._receiver.fileno()
-
-    def __enter__(self) -> "Stop":
-        try:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                self._before[number] = signal.signal(number, self._handle)
-            self._wakeup_before = signal.set_wakeup_fd(self._sender.fileno(), warn_on_full_buffer=False)
-        except ValueError:
-            log.debug("No signal handlers outside of the main thread")
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        if self._before:
-            signal.set_wakeup_fd(self._wakeup_before)
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._receiver.close()
-        self._sender.close()
-
-    def _handle(self, number: int, frame: Any) -> None:
-        self._asked = True
-        for again in self._before:
-            signal.signal(again, signal.SIG_DFL)
 
 
 class Listener:
@@ -126,7 +78,14 @@ class Listener:
             sockets: list[Any] = [stop]
             if for_news and self._connection is not None:
                 sockets.append(self._connection.connection)
-            readable, _, _ = select.select(sockets, [], [], left)
+            try:
+                readable, _, _ = select.select(sockets, [], [], left)
+            except Exception:  # the driver may have closed its socket by itself
+                if self._connection is None:
+                    raise
+                log.warning("The connection that listens for news of the queue is gone")
+                self._close()
+                return
             if len(readable) > (stop in readable) and self._news():
                 return
             if stop in readable:
@@ -142,9 +101,10 @@ class Listener:
             return True  # whatever was said meanwhile was not heard
 
     def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(Error):
+                connection.close()
 
 
 def _can_listen(using: str) -> bool:
@@ -186,11 +146,13 @@ def pause_after(interval: float, now: datetime, due: datetime | None, trouble: s
 
 def pause_without_database(interval: float, failures: int) -> Pause:
     """The pause after the `failures`th attempt in a row that the database did not answer: 1, 2, 4... seconds."""
-    return Pause(min(2.0 ** min(failures - 1, 16), interval), False, "the database does not answer")
+    return Pause(min(2.0 ** min(failures - 1, 16), interval), False, "the last turn failed")
 
 
 class Loop:
     """Runs passes until `stop` says so. The mails in flight are finished then and the others given back.
+
+    Nothing else ends it: what goes wrong in one turn is logged, and the next turn comes.
 
     `interval`: the longest pause between two passes, in seconds. `tell` gets the report of each pass.
     """
@@ -208,31 +170,36 @@ class Loop:
     def run(self) -> None:
         with Listener() as listener:
             while not self.stop():
-                listener.listen()
-                pause = self._turn()
+                pause = self._turn(listener)
                 log.debug("The next pass is in at most %.1f seconds: %s", pause.seconds, pause.reason)
                 listener.wait(self.stop, pause.seconds, for_news=pause.for_news)
 
-    def _turn(self) -> Pause:
+    def _turn(self, listener: Listener) -> Pause:
         try:
+            # A connection that broke, or that is older than CONN_MAX_AGE, is not used for this pass.
+            close_old_connections()
+            listener.listen()
             pause = self._pass()
-        except Error as error:
+        except BaseException as error:
+            if not is_a_bug(error):
+                raise
             self._failures += 1
-            log.error("The database does not answer as it should (%s); trying again", _first_line(error))
-            pause = pause_without_database(self.interval, self._failures)
-        else:
-            if self._failures:
-                log.warning("The database answers again")
-            self._failures = 0
-        # A connection that broke, or that is older than CONN_MAX_AGE, is not used for the next pass.
-        close_old_connections()
+            of_database = database_error(error)
+            if of_database:
+                log.error("The database does not answer as it should (%s); trying again", _first_line(of_database))
+            else:
+                log.exception("A turn of the loop broke off; trying again")
+            return pause_without_database(self.interval, self._failures)
+        if self._failures:
+            log.warning("All goes well again")
+        self._failures = 0
         return pause
 
     def _pass(self) -> Pause:
         began, end = timezone.now(), time.monotonic() + LONGEST_PASS
         report = run_pass(stop=lambda: self.stop() or time.monotonic() > end, progress=self.progress)
-        self.tell(report)
-        more = go_on(self.stop, PREFLIGHT)
+        apart("Telling of the pass", lambda: self.tell(report), None)
+        more = look_over_drafts(self.stop, PREFLIGHT, report.defect)
         due = None if report.trouble else next_due(after=began)
         return pause_after(self.interval, timezone.now(), due, report.trouble, more or time.monotonic() > end)
 

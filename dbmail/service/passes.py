@@ -7,8 +7,10 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 
+from django.db import Error
 from django.utils import timezone
 
+from ..blame import Blame, blame, is_a_bug, is_contention
 from ..broadcasts.control import drop_cancelled, finish_requests
 from ..broadcasts.expire import expire_mails, expire_requests
 from ..broadcasts.notices import SendReport, report_failures, report_paused
@@ -16,6 +18,8 @@ from ..database import after_deadlock
 from ..exceptions import DbmailError, RelayUnavailable
 from ..models import MessageRequest
 from ..models.operations import Heartbeat
+from ..preflight.everyone import go_on
+from ..queue.apart import apart
 from ..queue.claim import recover
 from ..queue.deliver import Sender
 from ..queue.process import process_in_chunks
@@ -51,7 +55,8 @@ LOOK_UP = 10
 
 @dataclass
 class PassReport:
-    """What one pass did. `trouble` is why it ended before everything that was due was sent."""
+    """What one pass did. `trouble` is why it ended before everything that was due was sent; `defects` are what else
+    went wrong, without holding up the rest."""
 
     requests: int = 0
     failed_requests: int = 0
@@ -59,12 +64,22 @@ class PassReport:
     expired: int = 0
     sending: SendReport = field(default_factory=SendReport)
     trouble: str = ""
+    defects: list[str] = field(default_factory=list)
 
     @property
     def did_anything(self) -> bool:
         sending = self.sending
         moved = sending.sent + sending.deferred + sending.failed_count + sending.in_doubt
-        return bool(self.requests + self.failed_requests + self.mails + self.expired + moved or self.trouble)
+        return bool(self.requests + self.failed_requests + self.mails + self.expired + moved or self.went_wrong)
+
+    @property
+    def went_wrong(self) -> str:
+        """The trouble and the defects, in one line."""
+        return "; ".join([*filter(None, [self.trouble]), *self.defects])
+
+    def defect(self, said: str) -> None:
+        if said not in self.defects:
+            self.defects.append(said)
 
     def summary(self) -> str:
         text = f"{self.requests} requests processed, {self.failed_requests} failed, {self.mails} mails made, "
@@ -102,28 +117,29 @@ def run_pass(
 ) -> PassReport:
     """Process and send whatever is due, in turns: the first mails leave while later ones are being made.
 
-    `stop` is asked between mails; `progress` is told after each step. Never raises for trouble with the relay or
-    with one request: the report says it.
+    `stop` is asked between mails; `progress` is told after each step. Never raises for trouble with the relay, with
+    one request, or with a part of its own that the rest can do without: the report says it. Raises the database's
+    error where that takes no work at all.
     """
     report, pulse = PassReport(), Pulse()
     due = _DueRequests(report)
     looked_up = time.monotonic()
 
     def alive() -> None:
-        pulse.beat()
-        progress(report)
+        apart("The sign of life", pulse.beat, None, report.defect)
+        apart("Showing the progress", lambda: progress(report), None, report.defect)
 
     def meanwhile() -> None:
         """Between two mails: a queue that takes hours to send holds up no other broadcast."""
         nonlocal looked_up
         alive()
         if time.monotonic() - looked_up > LOOK_UP:
-            report.expired += upkeep()
+            report.expired += upkeep(report.defect)
             due.process_a_chunk()
             looked_up = time.monotonic()
 
     alive()
-    report.expired += upkeep()
+    report.expired += upkeep(report.defect)
     with Sender(stop=stop, progress=meanwhile) as sender:
         report.sending = sender.report
         try:
@@ -136,17 +152,27 @@ def run_pass(
         finally:
             due.leave()
             _after_sending(report)
-    pulse.end(report.summary(), report.trouble)
+    apart("The sign of life", lambda: pulse.end(report.summary(), report.went_wrong), None, report.defect)
     return report
 
 
+def look_over_drafts(stop: Callable[[], bool], seconds: float, tell: Callable[[str], object]) -> bool:
+    """Go on with drafts whose audience is still being looked at, for about `seconds`; True if some of it is left."""
+    return apart("The look over drafts", lambda: go_on(stop, seconds), False, tell)
+
+
 def _drain(sender: Sender, report: PassReport) -> None:
+    """Where it fails, processing goes on: what it makes waits for the next pass."""
     try:
         sender.drain()
     except RelayUnavailable as error:
-        # Processing goes on: what it makes waits for the next pass.
         report.trouble = str(error)
         log.error("Nothing more is sent in this pass: %s", error)
+    except BaseException as error:
+        if not is_a_bug(error) or blame(error) is not Blame.OWN:
+            raise
+        report.trouble = f"{type(error).__name__}: {error}"
+        log.exception("Nothing more is sent in this pass")
 
 
 def _due() -> Iterator[MessageRequest]:
@@ -183,7 +209,7 @@ class _DueRequests:
     def leave(self) -> None:
         """Let go of what is not finished."""
         for chunks in self._under_way:
-            chunks.close()
+            apart("Letting go of a broadcast", chunks.close, None, self.report.defect)
 
 
 def _chunks(request: MessageRequest, report: PassReport) -> Generator[int, None, None]:
@@ -193,20 +219,29 @@ def _chunks(request: MessageRequest, report: PassReport) -> Generator[int, None,
             yield made
     except DbmailError:
         report.failed_requests += 1  # it is written down and its creator told; the next request goes on
+    except Error as error:
+        if not is_contention(error):
+            raise
+        log.warning("Request %s waits for the next pass: others were in the way in the database", request.pk)
+        report.defect(f"Broadcast {request.pk} waits for the next pass: {error}".splitlines()[0])
     else:
         report.requests += 1
 
 
-def upkeep() -> int:
-    """Take over what dead workers left, drop what was cancelled, expire what is too old; how many expired."""
-    recover()
-    drop_cancelled()
-    expired = expire_requests() + expire_mails()
-    finish_requests()
+def upkeep(tell: Callable[[str], object] = lambda said: None) -> int:
+    """Take over what dead workers left, drop what was cancelled, expire what is too old; how many expired.
+
+    What goes wrong with one of these keeps nothing else from being done: it is logged, and `tell` is told.
+    """
+    apart("Taking over from dead workers", recover, 0, tell)
+    apart("Dropping what was cancelled", drop_cancelled, 0, tell)
+    expired = apart("Expiring broadcasts", expire_requests, 0, tell)
+    expired += apart("Expiring mails", expire_mails, 0, tell)
+    apart("Finishing broadcasts", finish_requests, 0, tell)
     return expired
 
 
 def _after_sending(report: PassReport) -> None:
-    finish_requests()
-    report_failures(report.sending)
-    report_paused(report.sending)
+    apart("Finishing broadcasts", finish_requests, 0, report.defect)
+    apart("Telling of failures", lambda: report_failures(report.sending), None, report.defect)
+    apart("Telling of pauses", lambda: report_paused(report.sending), None, report.defect)

@@ -12,9 +12,9 @@ from contextlib import closing
 
 from ..exceptions import DbmailError, RelayUnavailable
 from ..models import MessageRequest
-from ..preflight.everyone import go_on
+from ..queue.apart import apart
 from ..queue.process import process_in_chunks
-from .passes import Pulse, send_email_requests, upkeep
+from .passes import Pulse, look_over_drafts, send_email_requests, upkeep
 
 log = logging.getLogger(__name__)
 
@@ -81,9 +81,9 @@ def dispatch(process: Callable[[int], object], deliver: Callable[[], object]) ->
 
     To be called every few seconds, from one place or many.
     """
-    Pulse().beat()
+    apart("The sign of life", Pulse().beat, None)
     upkeep()
     for request_id in MessageRequest.objects.due().order_by("created_at", "pk").values_list("pk", flat=True):
         process(request_id)
     deliver()
-    go_on(lambda: False, PREFLIGHT)
+    look_over_drafts(lambda: False, PREFLIGHT, log.error)

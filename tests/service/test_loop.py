@@ -15,7 +15,8 @@ from dbmail.database import wake_workers
 from dbmail.models import MessageRequest, TextOfEmail
 from dbmail.queue.claim import Claims, recover
 from dbmail.queue.worker import ended, identity
-from dbmail.service.loop import Listener, Stop, next_due, pause_after, pause_without_database
+from dbmail.service.loop import Listener, next_due, pause_after, pause_without_database
+from dbmail.stop import Stop
 
 from ..builders import a_mail, a_request, a_user
 from ..queue.test_claim import queued, sending

@@ -7,9 +7,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import Error
 
-from ...preflight.everyone import go_on
-from ...service.loop import Loop, Stop
-from ...service.passes import PassReport, run_pass
+from ...service.loop import Loop
+from ...service.passes import PassReport, look_over_drafts, run_pass
+from ...stop import Stop
 
 #: Seconds after a pass for drafts whose audience is still being looked at.
 PREFLIGHT = 300
@@ -22,7 +22,8 @@ class Command(BaseCommand):
         "Turns broadcasts that are due into mails and sends the mails that are due. Any number may run at once, "
         "on any number of machines. SIGTERM or Ctrl-C: the mails in flight are finished, then it ends. "
         "Exit code 0: done; 70: a broadcast failed (its creator is told); 75: the relay or the database takes "
-        "nothing now, the next run goes on. With --loop it ends when it is told to, with 0."
+        "nothing now, or a part of the pass went wrong: the next run goes on. "
+        "With --loop it ends when it is told to, with 0."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -49,14 +50,16 @@ class Command(BaseCommand):
                 if bar:
                     bar.clear()
                 self._tell(report)
-                go_on(stop, PREFLIGHT)
+                defects: list[str] = []
+                look_over_drafts(stop, PREFLIGHT, defects.append)
+                self._tell_defects(defects)
         except Error as error:
             self.stderr.write(f"The database does not answer as it should: {error}")
             raise SystemExit(EX_TEMPFAIL) from error
         finally:
             if bar:
                 bar.clear()
-        if report.trouble:
+        if report.trouble or report.defects or defects:
             raise SystemExit(EX_TEMPFAIL)
         if report.failed_requests:
             raise SystemExit(EX_SOFTWARE)
@@ -67,12 +70,17 @@ class Command(BaseCommand):
             self._tell(report)
 
     def _tell(self, report: PassReport) -> None:
-        went_well = not (report.trouble or report.failed_requests or report.sending.failed_count)
+        went_well = not (report.went_wrong or report.failed_requests or report.sending.failed_count)
         if self.options["verbosity"] > 0 and not (self.options["quiet"] and went_well):
             self.stdout.write(report.summary())
             self.stdout.flush()
         if report.trouble:
             self.stderr.write(f"Mail waits: {report.trouble}")
+        self._tell_defects(report.defects)
+
+    def _tell_defects(self, defects: list[str]) -> None:
+        for defect in defects:
+            self.stderr.write(f"Not all went well. {defect}")
 
 
 class _Bar:
