@@ -95,7 +95,7 @@ def test_settings_that_are_wrong_are_said_and_the_last_result_stays(admin_client
     keep(FINDINGS)
     settings.DBMAIL = {**settings.DBMAIL, "DKIM": {"SELECTOR": "x"}}
     page = admin_client.post(PAGE, follow=True)
-    assert b"must hold SELECTOR and KEY" in page.content and b"It takes mail." in page.content
+    assert b"SELECTOR and KEY are both needed" in page.content and b"It takes mail." in page.content
 
 
 def test_looking_takes_one_right_and_running_another(log_in, scene):

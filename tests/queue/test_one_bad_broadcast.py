@@ -334,10 +334,10 @@ class TestDeletion:
         each_once(relay, "ann")
         assert request.progress == {"recipients": 1, "mails": 1, "merged": 0}
 
-    def test_of_a_broadcast_that_is_half_processed_repeats_no_mail_of_another(self, relay, settings, monkeypatch):
+    def test_of_a_broadcast_that_is_half_processed_repeats_no_mail_of_another(self, relay, monkeypatch, chunks_of):
         """The look for what is due, in the midst of sending, finds the row gone."""
         monkeypatch.setattr(passes, "LOOK_UP", 0)
-        settings.DBMAIL = {**settings.DBMAIL, "CHUNK_SIZE": 1}
+        chunks_of(1)
         for number in range(5):
             a_user(f"u{number}")
         good = sending(priority_level=9)
@@ -355,8 +355,8 @@ class TestDeletion:
         assert max(Counter(relay.recipients()).values()) == 1
 
     @pytest.mark.parametrize("what", ["broadcast", "mails", "creator", "copies", "everything"])
-    def test_of_what_is_in_flight_repeats_nothing_and_stops_nothing(self, relay, settings, what):
-        settings.DBMAIL = {**settings.DBMAIL, "BATCH_SIZE": 20}
+    def test_of_what_is_in_flight_repeats_nothing_and_stops_nothing(self, relay, batches_of, what):
+        batches_of(20)
         good, bad = sending(), sending()
         creator = a_user("creator")
         MessageRequest.objects.filter(pk=bad.pk).update(creator=creator)
@@ -529,8 +529,8 @@ class TestSettingAside:
             code, said = cron()
         assert (code, state_of(bad), state_of(good)) == (70, State.FAILED, State.DONE), said
 
-    def test_whoever_gets_further_is_not(self, relay, settings, while_made):
-        settings.DBMAIL = {**settings.DBMAIL, "CHUNK_SIZE": 1}
+    def test_whoever_gets_further_is_not(self, relay, chunks_of, while_made):
+        chunks_of(1)
 
         def end():
             raise Unheard
