@@ -1,4 +1,7 @@
-"""The checks, one file each: a pure function from facts to findings. `examine` makes them all."""
+"""The checks, one file each: a NAME, which its findings carry, and `check`, a pure function from facts to findings.
+
+`examine` makes them all.
+"""
 
 from ..facts import SetupFacts
 from ..finding import Finding
