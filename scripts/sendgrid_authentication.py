@@ -14,10 +14,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run from a ch
 try:
     from dbmail.dns import dmarc
     from dbmail.dns.client import Dns
-    from dbmail.dns.errors import DomainsError, NotConfigured, WrongKey
+    from dbmail.dns.errors import DomainsError, NotConfigured
     from dbmail.dns.records import domain_name
     from dbmail.domains import gandi, sendgrid
-    from dbmail.domains.authenticate import Standing, Wishes, finish, set_up
+    from dbmail.domains.authenticate import DomainStatus, Wishes, finish, set_up
+    from dbmail.domains.errors import WrongKey
     from dbmail.domains.registrar import ByHand, Registrar
     from dbmail.domains.route53 import Route53
 except ModuleNotFoundError as error:
@@ -25,6 +26,7 @@ except ModuleNotFoundError as error:
     sys.exit(2)
 
 ROOT = Path(__file__).resolve().parent.parent
+#: Exit codes; EPILOG says what each means.
 DONE, LEFT, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 EPILOG = """\
 examples:
@@ -54,7 +56,7 @@ exit codes:
 
 
 class Terminal:
-    """The person at the terminal. Keys never reach it, whatever a service answers."""
+    """The person at the terminal, a `Person` for `authenticate`. No key is ever shown, whatever a service answers."""
 
     def __init__(self, *, yes: bool) -> None:
         self._yes = yes
@@ -76,6 +78,7 @@ class Terminal:
 
 
 def parser() -> argparse.ArgumentParser:
+    """The command line."""
     result = argparse.ArgumentParser(
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -111,7 +114,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def read_env(path: Path | None) -> None:
-    """Adds what is in the .env file to the environment; what is there already stays."""
+    """Put into the environment what a .env file has and the environment has not. Raises NotConfigured.
+
+    `path` must be there; None is for the one in the checkout, which may be missing.
+    """
     if path and not path.is_file():
         raise NotConfigured(f"--env-file {path}: there is no such file.")
     path = path or ROOT / ".env"
@@ -144,7 +150,7 @@ def registrar_named(name: str, dns: Dns) -> Registrar:
 
 
 def wishes_from(options: argparse.Namespace) -> Wishes:
-    """The options as Wishes. Raises NotConfigured for what cannot stand in a record."""
+    """The options as Wishes. Raises NotConfigured for those that cannot be carried out."""
     for label in filter(None, (options.subdomain, options.link_subdomain)):
         domain_name(f"{label}.example.org")
     if not gandi.MIN_TTL <= options.ttl <= gandi.MAX_TTL:
@@ -169,7 +175,7 @@ def wishes_from(options: argparse.Namespace) -> Wishes:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command; the exit code."""
+    """Run the command with these arguments, or the process's own; the exit code."""
     options = parser().parse_args(arguments)
     terminal = Terminal(yes=options.yes)
     try:
@@ -199,38 +205,41 @@ def run(
     dns: Dns,
     terminal: Terminal,
 ) -> int:
-    """Sets all domains up, then waits for all of them; one that fails does not stop the others."""
-    standings: dict[str, Standing] = {}
+    """Set all domains up, then wait for all of them, `seconds` together; the exit code.
+
+    A domain that fails does not stop the others.
+    """
+    statuses: dict[str, DomainStatus] = {}
     failed: dict[str, str] = {}
     for domain in domains:
         terminal.say(f"{domain}")
         try:
-            standings[domain] = set_up(domain, wishes, sendgrid=account, registrar=registrar, dns=dns, person=terminal)
+            statuses[domain] = set_up(domain, wishes, sendgrid=account, registrar=registrar, dns=dns, person=terminal)
         except (NotConfigured, WrongKey) as error:  # no other domain can do better
-            failed.update(dict.fromkeys(domains[len(standings) + len(failed) :], str(error)))
+            failed.update(dict.fromkeys(domains[len(statuses) + len(failed) :], str(error)))
             terminal.say(f"  FAILED: {error}")
             break
         except Exception as error:
             failed[domain] = failure(error, terminal)
     deadline = time.monotonic() + seconds  # of all domains together
-    for domain, standing in standings.items():
-        if wishes.dry_run or not standing.end:  # nothing was made, or nothing agreed to
+    for domain, status in statuses.items():
+        if wishes.dry_run or not status.end:  # nothing was made, or nothing agreed to
             continue
         terminal.say(f"{domain}: checking")
         try:
-            standings[domain] = finish(
-                standing, max(0, deadline - time.monotonic()), sendgrid=account, dns=dns, person=terminal
+            statuses[domain] = finish(
+                status, max(0, deadline - time.monotonic()), sendgrid=account, dns=dns, person=terminal
             )
         except Exception as error:
             failed[domain] = failure(error, terminal)
-    report(domains, standings, failed, wishes.dry_run, terminal)
+    report(domains, statuses, failed, wishes.dry_run, terminal)
     if failed:
         return FAILED
-    return LEFT if not wishes.dry_run and any(s.left for s in standings.values()) else DONE
+    return LEFT if not wishes.dry_run and any(s.left for s in statuses.values()) else DONE
 
 
 def failure(error: Exception, terminal: Terminal) -> str:
-    """Says why a domain failed; what is not an error of ours is a bug, and is shown whole."""
+    """Say and return why a domain failed. What is not an error of ours is a bug: its traceback is shown too."""
     text = str(error) if isinstance(error, DomainsError) else f"unexpected {type(error).__name__}: {error}"
     if not isinstance(error, DomainsError):
         terminal.say("".join(traceback.format_exception(error)))
@@ -239,22 +248,22 @@ def failure(error: Exception, terminal: Terminal) -> str:
 
 
 def report(
-    domains: list[str], standings: dict[str, Standing], failed: dict[str, str], dry_run: bool, terminal: Terminal
+    domains: list[str], statuses: dict[str, DomainStatus], failed: dict[str, str], dry_run: bool, terminal: Terminal
 ) -> None:
-    """One line for each domain, with what is left below it."""
+    """Show a line for each domain, and below it what is left to do."""
     terminal.say("")
     for domain in domains:
         if domain in failed:
             terminal.say(f"{domain}: FAILED: {failed[domain].splitlines()[0]}")
             continue
-        standing = standings[domain]
-        state = "left to do" if standing.left else "done, SendGrid holds it valid"
+        status = statuses[domain]
+        state = "left to do" if status.left else "done, SendGrid holds it valid"
         if dry_run:
-            state = "changes shown, none made" if standing.changed else "nothing to change"
+            state = "changes shown, none made" if status.changed else "nothing to change"
         terminal.say(f"{domain}: {state}")
-        for text in standing.left:
+        for text in status.left:
             terminal.say(f"  - {text}")
-        for text in standing.notes:
+        for text in status.notes:
             terminal.say(f"  note: {text}")
 
 

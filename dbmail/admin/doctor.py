@@ -118,7 +118,7 @@ def _shown(finding: dict[str, Any]) -> dict[str, Any]:
 
 
 def translated(value: Any) -> Any:
-    """What `domains.sentence.parts` made of a sentence, in the reader's language; anything else as it is."""
+    """What `dns.sentence.parts` made of a sentence, in the reader's language; anything else as it is."""
     if not isinstance(value, dict):
         return value
     text = _(value["text"])

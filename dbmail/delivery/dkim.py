@@ -1,6 +1,5 @@
 """DKIM signatures (RFC 6376) by us, for projects whose relay or provider does not sign. Needs dbmail[dkim]."""
 
-import base64
 import os
 from functools import lru_cache
 from typing import NamedTuple
@@ -10,6 +9,7 @@ from django.utils.translation import gettext as _
 from ..addresses import domain_matches
 from ..conf import config
 from ..conf.groups import Dkim
+from ..dns.dkim import rsa_key
 from ..exceptions import CannotSign
 
 #: What a signature covers, where a mail has it. RFC 8058, 4 wants the two fields for unsubscribing among them.
@@ -78,25 +78,11 @@ def public_key(private: bytes) -> str:
     """The public key (base64) that DNS must show for a private one in PEM. Raises CannotSign."""
     try:
         parsed = _library().crypto.parse_pem_private_key(private)
-        modulus, exponent = _integer(parsed["modulus"]), _integer(parsed["publicExponent"])
+        return rsa_key(parsed["modulus"], parsed["publicExponent"])
     except CannotSign:
         raise
     except Exception as error:  # dkimpy's parser raises what it likes for what is no key
         raise CannotSign(_('DBMAIL["DKIM"]["KEY"] is no RSA private key in PEM.')) from error
-    rsa = _element(0x30, modulus + exponent)
-    algorithm = bytes.fromhex("300d06092a864886f70d0101010500")  # rsaEncryption, RFC 8017, A.1
-    return base64.b64encode(_element(0x30, algorithm + _element(0x03, b"\0" + rsa))).decode()
-
-
-def _integer(number: int) -> bytes:
-    return _element(0x02, number.to_bytes(number.bit_length() // 8 + 1))
-
-
-def _element(tag: int, content: bytes) -> bytes:
-    size = len(content)
-    length = bytes([size]) if size < 128 else bytes([0x80 | (size.bit_length() + 7) // 8])
-    more = b"" if size < 128 else size.to_bytes((size.bit_length() + 7) // 8)
-    return bytes([tag]) + length + more + content
 
 
 def _library():  # type: ignore[no-untyped-def] # an extra that may be missing

@@ -1,1 +1,4 @@
-"""DNS as far as mail needs it. Nothing here imports Django."""
+"""DNS as far as mail needs it: questions to it (`client`), and the records of SPF, DKIM and DMARC.
+
+Nothing here imports Django.
+"""

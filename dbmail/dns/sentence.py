@@ -5,13 +5,14 @@ from typing import Any
 
 
 class Sentence(str):
-    """English, wherever a string is wanted; `text` and `values` are what it was made of, for a translation.
+    """An English string that remembers what it was made of, so that it can be translated later.
 
-    Import it as `_`, so that makemessages finds its texts: `_("MX %(host)s has no address.", host=name)`. A value is a
-    string, a number or another sentence.
+    Import it as `_`, so that makemessages finds its texts: `_("MX %(host)s has no address.", host=name)`.
     """
 
+    #: The text before the values were put in: what a translation is looked up by.
     text: str
+    #: What was put in, by name: strings, numbers or other sentences.
     values: dict[str, Any]
 
     def __new__(cls, text: str, /, **values: Any) -> "Sentence":
@@ -21,13 +22,13 @@ class Sentence(str):
 
 
 def listed(texts: Sequence[str]) -> str:
-    """With commas between them."""
+    """The texts with commas between them; those that are sentences stay translatable. There must be one at least."""
     first, *rest = texts
     return Sentence("%(first)s, %(rest)s", first=first, rest=listed(rest)) if rest else first
 
 
 def parts(value: Any) -> Any:
-    """A sentence as JSON that it can be translated from: {text, values}; anything else as it is."""
+    """A sentence as JSON from which it can be translated, {text, values}; anything else as it is."""
     if not isinstance(value, Sentence):
         return value
     return {"text": value.text, "values": {name: parts(each) for name, each in value.values.items()}}

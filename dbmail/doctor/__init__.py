@@ -1,5 +1,6 @@
 """Whether mail of a domain arrives: facts from DNS and the network, and checks that judge them.
 
-`gather` asks, the files in checks/ decide (pure functions from facts to findings), `report` prints. Nothing here needs
-Django: `python -m dbmail.doctor example.org` works without a project, `manage.py dbmail_doctor` knows one.
+`gather` asks DNS, and the network by `probe`; its result is in `facts`. The files in checks/ are pure functions from
+facts to findings, `finding` shows those. Only `project`, which knows a Django project, needs Django: `python -m
+dbmail.doctor example.org` works without one.
 """

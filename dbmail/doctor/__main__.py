@@ -15,15 +15,17 @@ from collections.abc import Sequence
 from ..dns.client import Dns
 from ..dns.errors import DomainsError
 from ..dns.records import domain_name
-from .examine import examine
+from .checks import examine
 from .facts import Encryption, Relay, Setup
 from .finding import as_json, as_text, worst
 from .gather import gather
 
+#: sysexits.h: wrong arguments.
 EX_USAGE = 64
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command with these arguments, or the process's own; the exit code."""
     parser = _parser()
     try:
         given = parser.parse_args(arguments)
@@ -63,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _setup(given: argparse.Namespace) -> Setup:
-    """Raises ValueError, NotConfigured for what cannot be looked at."""
+    """The arguments as a Setup. Raises ValueError or NotConfigured for those that cannot be looked at."""
     relay = None
     if given.relay:
         host, _, port = given.relay.partition(":")

@@ -1,4 +1,4 @@
-"""Facts about domains and the relay, from DNS and the network. Trouble is a fact too: nothing raises."""
+"""Facts about domains and the relay, from DNS and the network. Trouble is a fact too: nothing here raises."""
 
 import ipaddress
 import math
@@ -16,28 +16,30 @@ from . import probe
 from .facts import (
     UNANSWERED,
     Answer,
+    Complaints,
     DkimKey,
-    Dmarc,
+    DmarcFacts,
     DomainFacts,
-    Facts,
-    Feedback,
     MxHost,
+    MxReply,
     PageFacts,
-    Probe,
     Relay,
     RelayFacts,
-    Reverse,
-    Sample,
+    ReverseDns,
+    SampleMail,
     Setup,
-    Spf,
+    SetupFacts,
+    SpfFacts,
 )
-from .spf_result import spf_result
 
 T = TypeVar("T")
 
 
 class Patience:
-    """`seconds` for everything together and `each` for one thing; without them, until each gives up by itself."""
+    """How long somebody waits: `seconds` for everything together, and `each` for one thing.
+
+    Without them each thing is waited for until it gives up by itself.
+    """
 
     def __init__(self, seconds: float = math.inf, each: float = math.inf) -> None:
         self._each = each
@@ -45,10 +47,10 @@ class Patience:
         self.until = time.monotonic() + seconds
 
     def ask(self, question: Callable[[], T], unanswered: T) -> T:
-        """What `question` returns, or `unanswered` where that takes too long.
+        """What `question` returns or raises; `unanswered` if that takes too long.
 
-        It is then left to its own time-outs: sockets wait for each line, and some systems' look-ups cannot be
-        stopped. So it may not touch the database.
+        It is then left behind, to end by its own time-outs: a socket waits anew for each line, and on some systems
+        a look-up of a name cannot be stopped. It runs in a thread, so it must not touch the database.
         """
         wait = min(self._each, self.until - time.monotonic())
         if wait == math.inf:
@@ -76,14 +78,15 @@ def gather(
     dns: Dns,
     *,
     page: PageFacts | None = None,
-    sample: Sample | None = None,
-    feedback: Feedback | None = None,
+    sample: SampleMail | None = None,
+    complaints: Complaints | None = None,
     network: bool = True,
     patience: Patience = _ENDLESS,
-) -> Facts:
-    """Everything that can be found out about `setup`; without `network` by DNS alone.
+) -> SetupFacts:
+    """Everything that can be found out about `setup`; without `network` from DNS alone.
 
-    `dns` has a patience of its own.
+    `page`, `sample` and `complaints` are what a project knows besides. `patience` is for the network; `dns` has a
+    limit of its own.
     """
     relay = _relay(setup.relay, patience) if setup.relay and network else None
     senders = _senders(setup, dns)
@@ -91,31 +94,34 @@ def gather(
     name = setup.return_path.rpartition("@")[2]
     known = {facts.domain: facts for facts in domains}
     return_domain = (known.get(name) or _domain(name, setup, dns, senders)) if name else None
-    return Facts(
+    return SetupFacts(
         setup=setup,
         domains=domains,
         return_domain=return_domain,
         reverse=tuple(_reverse(address, dns) for address in senders),
         relay=relay,
-        page=page or (probe.page(setup.unsubscribe_url) if setup.unsubscribe_url and network else None),
-        probes=_probes(setup, return_domain, patience) if return_domain and network else (),
+        page=page or (probe.ask_page(setup.unsubscribe_url) if setup.unsubscribe_url and network else None),
+        mx_replies=_mx_replies(setup, return_domain, patience) if return_domain and network else (),
         sample=sample,
-        feedback=feedback,
+        complaints=complaints,
     )
 
 
 def _relay(relay: Relay, patience: Patience) -> RelayFacts:
-    return patience.ask(lambda: probe.relay(relay), RelayFacts(relay, False, UNANSWERED))
+    return patience.ask(lambda: probe.ask_relay(relay), RelayFacts(relay, False, UNANSWERED))
 
 
-def _probes(setup: Setup, domain: DomainFacts, patience: Patience) -> tuple[Probe, ...]:
-    unanswered = tuple(Probe(address, domain.domain, text=UNANSWERED) for address in setup.incoming)
-    return patience.ask(lambda: probe.return_path(setup, domain), unanswered)
+def _mx_replies(setup: Setup, domain: DomainFacts, patience: Patience) -> tuple[MxReply, ...]:
+    unanswered = tuple(MxReply(address, domain.domain, text=UNANSWERED) for address in setup.incoming)
+    return patience.ask(lambda: probe.ask_mx(setup, domain), unanswered)
 
 
 def _senders(setup: Setup, dns: Dns) -> tuple[str, ...]:
-    """The public addresses that mail leaves from: as told, else the relay's own."""
-    if setup.sends_from or not setup.relay or probe.provider(setup.relay.host):
+    """The addresses that mail leaves from: as we are told, else the relay's own public ones.
+
+    () for a known provider's relay, whose mail leaves from others.
+    """
+    if setup.sends_from or not setup.relay or spf.include_of(setup.relay.host):
         return setup.sends_from
     return tuple(
         address
@@ -125,33 +131,35 @@ def _senders(setup: Setup, dns: Dns) -> tuple[str, ...]:
     )
 
 
-def _ask(dns: Dns, name: str, *kinds: str) -> Answer:
+def _answer(dns: Dns, name: str, *types: str) -> Answer:
+    """The values of these types of record, aliases followed."""
     try:
-        return Answer(tuple(record.value for kind in kinds for record in dns.resolve(name, kind)))
+        return Answer(tuple(record.value for each in types for record in dns.resolve(name, each)))
     except DnsUnavailable as error:
         return Answer(error=error.sentence)
 
 
 def _addresses(host: str, dns: Dns) -> Answer:
+    """The addresses of a host; of an address itself."""
     try:
         return Answer((str(ipaddress.ip_address(host)),))
     except ValueError:
-        return _ask(dns, host, "A", "AAAA")
+        return _answer(dns, host, "A", "AAAA")
 
 
 def _domain(domain: str, setup: Setup, dns: Dns, senders: Iterable[str]) -> DomainFacts:
-    mx = _ask(dns, domain, "MX")
+    mx = _answer(dns, domain, "MX")
     hosts = [value.rpartition(" ")[2] for value in sorted(mx.values, key=_preference)]
     return DomainFacts(
         domain=domain,
         mx=mx,
         mx_hosts=tuple(
-            MxHost(host, _addresses(host, dns), bool(_ask(dns, host, "CNAME").values)) for host in hosts if host
+            MxHost(host, _addresses(host, dns), bool(_answer(dns, host, "CNAME").values)) for host in hosts if host
         ),
         addresses=_addresses(domain, dns),
         spf=_spf(domain, dns, senders),
         dkim=tuple(
-            DkimKey(name, _ask(dns, f"{name}._domainkey.{domain}", "TXT"), setup.own_keys.get(name, ""))
+            DkimKey(name, _answer(dns, f"{name}._domainkey.{domain}", "TXT"), setup.own_keys.get(name, ""))
             for name in setup.selectors
         ),
         dmarc=dmarc_of(domain, dns),
@@ -159,47 +167,48 @@ def _domain(domain: str, setup: Setup, dns: Dns, senders: Iterable[str]) -> Doma
 
 
 def _preference(mx: str) -> int:
+    """The number in "10 host": the lower, the better."""
     number = mx.partition(" ")[0]
     return int(number) if number.isdigit() else 0
 
 
-def _spf(domain: str, dns: Dns, senders: Iterable[str]) -> Spf:
-    texts = _ask(dns, domain, "TXT")
+def _spf(domain: str, dns: Dns, senders: Iterable[str]) -> SpfFacts:
+    texts = _answer(dns, domain, "TXT")
     records = tuple(text for text in texts.values if spf.is_spf(text))
     if len(records) != 1:
-        return Spf(Answer(records, texts.error))
+        return SpfFacts(Answer(records, texts.error))
     try:
-        lookups = tuple(spf.lookups(records[0], dns.txt))
+        lookups = tuple(spf.lookups(records[0], dns.texts))
     except BadSpf as error:
-        return Spf(Answer(records), problem=error.sentence)
+        return SpfFacts(Answer(records), problem=error.sentence)
     except DnsUnavailable as error:
-        return Spf(Answer(records, error.sentence))
-    results = {address: spf_result(address, domain, dns.resolve) for address in senders}
-    return Spf(Answer(records), lookups, results=results)
+        return SpfFacts(Answer(records, error.sentence))
+    results = {address: spf.check_host(address, domain, dns.resolve) for address in senders}
+    return SpfFacts(Answer(records), lookups, results=results)
 
 
-def dmarc_of(domain: str, dns: Dns) -> Dmarc:
+def dmarc_of(domain: str, dns: Dns) -> DmarcFacts:
     """The policy that receivers find for `domain`."""
     found_at, found, organisation = "", Answer(), ""
     for name in parents(domain):
-        answer = _ask(dns, f"_dmarc.{name}", "TXT")
+        answer = _answer(dns, f"_dmarc.{name}", "TXT")
         texts = tuple(text for text in answer.values if dmarc.is_dmarc(text))
         if answer.error and not found_at:
-            return Dmarc("", Answer(error=answer.error))
+            return DmarcFacts("", Answer(error=answer.error))
         if texts:
             organisation = name
             if not found_at:
                 found_at, found = name, Answer(texts)
     reports = {
-        host: any(dmarc.is_dmarc(text) for text in _ask(dns, f"{found_at}._report._dmarc.{host}", "TXT").values)
+        host: any(dmarc.is_dmarc(text) for text in _answer(dns, f"{found_at}._report._dmarc.{host}", "TXT").values)
         for text in found.values[:1]
         for host in dmarc.foreign_report_domains(text, found_at)
     }
-    return Dmarc(found_at, found, organisation, reports)
+    return DmarcFacts(found_at, found, organisation, reports)
 
 
-def _reverse(address: str, dns: Dns) -> Reverse:
-    names = _ask(dns, ipaddress.ip_address(address).reverse_pointer, "PTR")
+def _reverse(address: str, dns: Dns) -> ReverseDns:
     wanted = ipaddress.ip_address(address)
+    names = _answer(dns, wanted.reverse_pointer, "PTR")
     back = [ipaddress.ip_address(text) for name in names.values for text in _addresses(name, dns).values]
-    return Reverse(address, names, wanted in back)
+    return ReverseDns(address, names, wanted in back)

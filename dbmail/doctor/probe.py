@@ -11,46 +11,30 @@ import urllib.request
 from typing import Any
 
 from ..dns.sentence import Sentence as _
-from .facts import DomainFacts, Encryption, PageFacts, Probe, Relay, RelayFacts, Setup
+from .facts import DomainFacts, Encryption, MxReply, PageFacts, Relay, RelayFacts, Setup
 
-TIMEOUT = 10.0  # seconds, for each
-
-#: The end of a relay's name -> what its customers include in SPF. Mail leaves from other addresses than the relay's.
-PROVIDERS = {
-    "sendgrid.net": "sendgrid.net",
-    "amazonaws.com": "amazonses.com",
-    "mailgun.org": "mailgun.org",
-    "postmarkapp.com": "spf.mtasv.net",
-    "mandrillapp.com": "spf.mandrillapp.com",
-    "google.com": "_spf.google.com",
-    "gmail.com": "_spf.google.com",
-    "office365.com": "spf.protection.outlook.com",
-    "outlook.com": "spf.protection.outlook.com",
-    "mailjet.com": "spf.mailjet.com",
-    "brevo.com": "spf.brevo.com",
-}
+#: Seconds for one step: to connect, or to wait for the next line.
+TIMEOUT = 10.0
+#: The body of a mailbox provider's POST (RFC 8058, 3.2).
+ONE_CLICK = b"List-Unsubscribe=One-Click"
 
 
-def provider(host: str) -> str:
-    """What SPF has to include where `host` is a provider's relay that we know; else ""."""
-    return next((spf for end, spf in PROVIDERS.items() if host.lower().endswith(f".{end}")), "")
-
-
-def relay(relay: Relay) -> RelayFacts:
-    """Connect as the mail backend does, as far as TLS; no login."""
+def ask_relay(relay: Relay) -> RelayFacts:
+    """Connect as the mail backend does, as far as TLS; without a login. What goes wrong is a fact too."""
     is_local = _is_local(relay.host)
     try:
-        return _relay(relay, is_local, ssl.create_default_context(), "")
+        return _connected(relay, is_local, ssl.create_default_context(), "")
     except ssl.SSLCertVerificationError as error:
         try:
-            return _relay(relay, is_local, _trusting(), error.verify_message)
+            return _connected(relay, is_local, _trusting(), error.verify_message)
         except (OSError, smtplib.SMTPException) as again:
             return RelayFacts(relay, is_local, f"{type(again).__name__}: {again}")
     except (OSError, smtplib.SMTPException) as error:
         return RelayFacts(relay, is_local, f"{type(error).__name__}: {error}")
 
 
-def _relay(relay: Relay, is_local: bool, context: ssl.SSLContext, problem: str) -> RelayFacts:
+def _connected(relay: Relay, is_local: bool, context: ssl.SSLContext, problem: str) -> RelayFacts:
+    """`problem`: what is wrong with the certificate, "" while nothing is known. Raises OSError, SMTPException."""
     smtp: smtplib.SMTP
     if relay.encryption is Encryption.TLS:
         smtp = smtplib.SMTP_SSL(relay.host, relay.port, timeout=TIMEOUT, context=context)
@@ -68,7 +52,7 @@ def _relay(relay: Relay, is_local: bool, context: ssl.SSLContext, problem: str) 
 
 
 def _trusting() -> ssl.SSLContext:
-    """To see what else the relay does, when its certificate is not to be trusted; nothing secret is sent."""
+    """For a relay whose certificate is not to be trusted, to see what else it does. Nothing secret is sent."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -76,6 +60,7 @@ def _trusting() -> ssl.SSLContext:
 
 
 def _is_local(host: str) -> bool:
+    """Whether a host is this machine; False if its name is unknown."""
     try:
         return all(
             ipaddress.ip_address(info[4][0]).is_loopback
@@ -85,25 +70,27 @@ def _is_local(host: str) -> bool:
         return False
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: that there is one is what we want to know."""
+
     def redirect_request(self, *_: Any, **__: Any) -> None:
-        return None  # the status itself is the fact
+        return None
 
 
-def page(url: str) -> PageFacts:
+def ask_page(url: str) -> PageFacts:
     """GET, then a one-click POST (RFC 8058), without cookies and without following redirects."""
-    get, error = status(url)
+    get, error = http_status(url)
     if error:
         return PageFacts(url, error=error)
-    post, error = status(url, b"List-Unsubscribe=One-Click")
+    post, error = http_status(url, ONE_CLICK)
     return PageFacts(url, get, post, error)
 
 
-def status(url: str, body: bytes | None = None) -> tuple[int, str]:
-    """The HTTP status of a GET, or of a POST where there is a body; or 0 and why there is none."""
+def http_status(url: str, body: bytes | None = None) -> tuple[int, str]:
+    """The status of a GET, or of a POST if there is a body, and ""; or 0 and why there is no answer."""
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
         return 0, _("%(url)r is no http address.", url=url)
-    opener = urllib.request.build_opener(_NoRedirect)
+    opener = urllib.request.build_opener(_NoRedirects)
     try:
         request = urllib.request.Request(url, body, {"User-Agent": "dbmail-doctor"})  # noqa: S310 - the scheme is checked
         with opener.open(request, timeout=TIMEOUT) as response:
@@ -116,8 +103,11 @@ def status(url: str, body: bytes | None = None) -> tuple[int, str]:
         return 0, f"{type(reason).__name__}: {reason}"
 
 
-def return_path(setup: Setup, domain: DomainFacts) -> tuple[Probe, ...]:
-    """Ask the best MX whether it takes bounces and unsubscribe mails: MAIL FROM:<>, RCPT TO, RSET, no message."""
+def ask_mx(setup: Setup, domain: DomainFacts) -> tuple[MxReply, ...]:
+    """Ask the best MX of `domain` whether it takes bounces and unsubscribe mails; () if it has none.
+
+    MAIL FROM:<>, RCPT TO and RSET for each address: no message.
+    """
     addresses = setup.incoming or (setup.return_path, f"unsubscribe@{domain.domain}")
     host = next((host for host in domain.mx_hosts if host.addresses.values), None)
     if not host:
@@ -129,8 +119,8 @@ def return_path(setup: Setup, domain: DomainFacts) -> tuple[Probe, ...]:
             for address in addresses:
                 smtp.mail("")
                 code, text = smtp.rcpt(address)
-                found.append(Probe(address, host.name, code, text.decode("utf-8", "replace")))
+                found.append(MxReply(address, host.name, code, text.decode("utf-8", "replace")))
                 smtp.rset()
             return tuple(found)
     except (OSError, smtplib.SMTPException) as error:
-        return tuple(Probe(address, host.name, 0, f"{type(error).__name__}: {error}") for address in addresses)
+        return tuple(MxReply(address, host.name, 0, f"{type(error).__name__}: {error}") for address in addresses)

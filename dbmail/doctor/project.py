@@ -1,4 +1,4 @@
-"""The doctor over a Django project: its settings, a mail as it leaves, the unsubscribe page tried in earnest."""
+"""The doctor over a Django project: its settings, a mail as it leaves, its unsubscribe page tried in earnest."""
 
 import secrets
 from collections.abc import Iterable
@@ -21,26 +21,28 @@ from ..exceptions import DbmailError
 from ..models import DoctorReport, MailEvent, Suppression, TextOfEmail
 from ..suppression import tokens
 from . import probe
-from .checks import sample as sample_mail
-from .examine import examine
-from .facts import UNANSWERED, Encryption, Feedback, PageFacts, Relay, Sample, Setup
+from .checks import examine
+from .checks import sample as sample_check
+from .facts import UNANSWERED, Complaints, Encryption, PageFacts, Relay, SampleMail, Setup
 from .finding import Finding, Level
 from .gather import Patience, gather
 
+#: Complaints of this time are counted.
 _RECENT = timedelta(days=30)
-#: How the scope of a trial begins; no category or list is named so.
+#: What the scope of a trial of the unsubscribe page begins with; no category or list is named so.
 _TRIAL = "doctor/"
+#: After this time what a trial left in the table belongs to no trial that still runs.
 _LEFT_OVER = timedelta(hours=1)
 
 
 def examine_project(
     resolvers: Iterable[str] = (), *, network: bool = True, patience: Patience | None = None
 ) -> list[Finding]:
-    """All findings about this project; `resolvers` as for `domains.check.Dns`, else the setting's.
+    """All findings about this project.
 
-    Writes nothing that stays. With `network` the relay and the MX are asked, and the unsubscribe page is tried with
-    an address of its own. Raises SettingError for settings that cannot be read; NotConfigured for a resolver that is
-    none.
+    `resolvers` as for `dns.client.Dns`; if there are none, those of the settings. With `network` the relay and the
+    MX are asked too, and the unsubscribe page is tried with an address made for it. Writes nothing that stays.
+    Raises SettingError for settings that cannot be read, NotConfigured for a resolver that is none.
     """
     setup = project_setup()
     findings: list[Finding] = []
@@ -49,21 +51,22 @@ def examine_project(
         sample = _sample()
     except DbmailError as error:
         advice = _("Correct the setting.")
-        findings.append(Finding(Level.FAILURE, sample_mail.NAME, _("settings"), str(error), advice))
+        findings.append(Finding(Level.FAILURE, sample_check.NAME, _("settings"), str(error), advice))
     patience = patience or Patience()
     page = _page(patience) if network else None
-    dns, feedback = Dns(resolvers or config().dns.resolvers, until=patience.until), _feedback()
-    facts = gather(setup, dns, page=page, sample=sample, feedback=feedback, network=network, patience=patience)
+    dns, complaints = Dns(resolvers or config().dns.resolvers, until=patience.until), _complaints()
+    facts = gather(setup, dns, page=page, sample=sample, complaints=complaints, network=network, patience=patience)
     return [*findings, *examine(facts)]
 
 
 def keep(findings: Iterable[Finding], by: Any = None) -> DoctorReport:
-    """Have the admin's page show `findings` as what was found now, by the user `by`."""
+    """Have the admin's page show `findings` as those of now. `by`: the user who had it look; None for a command."""
     values = {"at": timezone.now(), "by": by, "findings": [finding.as_dict() for finding in findings]}
     return DoctorReport.objects.update_or_create(pk=1, defaults=values)[0]
 
 
 def project_setup() -> Setup:
+    """What the settings say. Raises SettingError, CannotSign."""
     domains = [domain.lstrip(".").lower() for domain in config().from_domains]
     bounces = return_path.plain()
     signer = dkim.signer()
@@ -80,6 +83,7 @@ def project_setup() -> Setup:
 
 
 def _relay() -> Relay | None:
+    """The server that the mail backend connects to; None for a backend that speaks no SMTP."""
     backend = configured_backend()
     if not speaks_smtp(backend):
         return None
@@ -87,7 +91,8 @@ def _relay() -> Relay | None:
     return Relay(backend.host or "localhost", int(backend.port or 25), encryption)
 
 
-def _sample() -> Sample:
+def _sample() -> SampleMail:
+    """A mail to one person as it would leave now. Raises DbmailError."""
     sender = parse_mailbox(settings.DEFAULT_FROM_EMAIL)
     mail = Mail(
         subject="A sample",
@@ -99,25 +104,28 @@ def _sample() -> Sample:
     )
     message = message_from_bytes(mail.envelope().data)
     unfolded = {name.lower(): " ".join(str(value).split()) for name, value in message.items()}
-    return Sample(unfolded, sender.domain)
+    return SampleMail(unfolded, sender.domain)
 
 
 def _page(patience: Patience) -> PageFacts | None:
-    """Try the page as a provider does, for an address and a scope that nobody else has, and take it out again."""
+    """Try the page as a mailbox provider does, for an address and a scope that nobody else has, and clean up after.
+
+    None if the site's address is unknown.
+    """
     if not site_url():
         return None
     address, scope = f"doctor@{domain_of(return_path.plain())}", f"{_TRIAL}{secrets.token_hex(8)}"
     entries = Suppression.objects.filter(scope=scope)
-    # What a trial left behind whose answer came too late for it.
+    # A trial whose answer came too late left something behind.
     old = Suppression.objects.filter(address=address, scope__startswith=_TRIAL)
     old.filter(created_at__lt=timezone.now() - _LEFT_OVER).delete()
     try:
         url = site_url() + tokens.path(tokens.make(address, scope))
-        get, error = patience.ask(lambda: probe.status(url), (0, UNANSWERED))
+        get, error = patience.ask(lambda: probe.http_status(url), (0, UNANSWERED))
         if error:
             return PageFacts(url, error=error)
         after_get = entries.exists()
-        post, error = patience.ask(lambda: probe.status(url, b"List-Unsubscribe=One-Click"), (0, UNANSWERED))
+        post, error = patience.ask(lambda: probe.http_status(url, probe.ONE_CLICK), (0, UNANSWERED))
         return PageFacts(url, get, post, error, after_get, entries.exists())
     except DbmailError as error:
         return PageFacts(site_url(), error=str(error))
@@ -125,10 +133,11 @@ def _page(patience: Patience) -> PageFacts | None:
         entries.delete()
 
 
-def _feedback() -> Feedback | None:
+def _complaints() -> Complaints | None:
+    """None if there are none, which rather means that nobody tells: most providers do not."""
     since = timezone.now() - _RECENT
     complaints = MailEvent.objects.filter(event_type=MailEvent.Type.COMPLAINED, at__gte=since).count()
     if not complaints:
-        return None  # not known rather than none: most providers tell nobody
+        return None
     sent = TextOfEmail.objects.filter(state=TextOfEmail.State.SENT, created_at__gte=since).count()
-    return Feedback(sent, complaints)
+    return Complaints(sent, complaints)

@@ -1,6 +1,7 @@
-"""Domain authentication: SPF, DKIM, DMARC and link branding, from SendGrid through a registrar into DNS.
+"""A domain from nothing to authenticated: SPF, DKIM, DMARC and link branding, from SendGrid into DNS.
+
+`authenticate` is the door and goes through the steps. `proposal` decides what must change. `sendgrid` talks to
+SendGrid; `route53` and `gandi` to a registrar, in the shape that `registrar` describes; all over `http` but Route 53.
 
 Nothing here imports Django, so that scripts/sendgrid_authentication.py runs on any machine.
-`authenticate` is the door; `records`, `spf` and `dmarc` decide, `sendgrid`, `route53`, `gandi`, `by_hand`
-and `check` do.
 """

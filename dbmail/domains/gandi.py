@@ -22,33 +22,37 @@ import urllib.parse
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..dns.errors import AccessDenied, ChangedMeanwhile, NotFound, ServiceError, ZoneNotOurs
-from ..dns.records import Change, Record, parents, quoted, unquoted
+from ..dns.records import Record, parents, quoted, unquoted
+from .errors import AccessDenied, ChangedMeanwhile, NotFound, ServiceError, ZoneNotOurs
 from .http import Api
+from .proposal import Change
 from .registrar import must_be_unchanged
 
+#: Where LiveDNS is reached.
 URL = "https://api.gandi.net/v5/livedns"
+#: Seconds: the TTLs that LiveDNS takes.
 MIN_TTL, MAX_TTL = 300, 2592000
-_HOSTS = ("ALIAS", "CNAME", "DNAME", "MX", "NS", "PTR", "SRV")  # types whose value ends with a host name
+#: Types of record whose value ends with a host name.
+_HOSTS = ("ALIAS", "CNAME", "DNAME", "MX", "NS", "PTR", "SRV")
 
 
 class Gandi:
-    """LiveDNS as the token may use it."""
+    """LiveDNS, as far as the token may use it. Raises NotConfigured."""
 
     name = "Gandi LiveDNS"
     posts = True
 
     def __init__(self, token: str, *, url: str = URL, sleep: Callable[[float], None] = time.sleep) -> None:
         self._api = Api("Gandi", url, token, explain=_explain, sleep=sleep)
+        #: Name -> whether LiveDNS has a zone of this name.
         self._zones: dict[str, bool] = {}
 
-    def zone_for(self, name: str) -> str:
+    def zone_of(self, name: str) -> str:
         """The longest name at or above `name` that LiveDNS has as a zone."""
         denied: AccessDenied | None = None
         for candidate in parents(name):
-            if (
-                candidate.startswith("_") or "._" in candidate
-            ):  # _dmarc, _domainkey: names for records, never zones of a registrar
+            # _dmarc, _domainkey: names for records, never zones of a registrar.
+            if candidate.startswith("_") or "._" in candidate:
                 continue
             try:
                 if self._has(candidate):
@@ -75,7 +79,7 @@ class Gandi:
     def records(self, zone: str, name: str) -> list[Record]:
         """All records at `name`."""
         try:
-            sets = self._api.request("GET", _path(zone, name)).body
+            sets = self._api.request("GET", _path(zone, name))
             if not isinstance(sets, list):
                 raise TypeError
             return [record for rrset in sets for record in _records(zone, name, rrset)]
@@ -85,10 +89,11 @@ class Gandi:
             raise ServiceError(f"Gandi: the records of {name} are not as documented.") from None
 
     def apply(self, changes: Iterable[Change]) -> None:
-        """One set after the other. A new set is POSTed, which Gandi refuses where one is there by now.
+        """Make the changes, one set after the other.
 
-        To replace a set there is only PUT, which asks nothing: it is read once more right before, so what
-        another writer does between the two, a fraction of a second, would be lost.
+        A new set is POSTed, which Gandi refuses if there is one by now. To replace a set there is only PUT, which
+        has no "if unchanged": the set is read once more right before, and what somebody else writes between the
+        two, in a fraction of a second, is lost.
         """
         for change in changes:
             path = f"{_path(change.zone, change.name)}/{change.type}"
@@ -117,6 +122,7 @@ def _records(zone: str, name: str, rrset: dict[str, Any]) -> list[Record]:
 
 
 def _read(zone: str, kind: str, value: str) -> str:
+    """A value of LiveDNS as `Record.value` has it."""
     if kind == "TXT":
         return unquoted(value)
     if kind in _HOSTS:
@@ -126,6 +132,7 @@ def _read(zone: str, kind: str, value: str) -> str:
 
 
 def _value(record: Record) -> str:
+    """A record's value as LiveDNS takes it."""
     if record.type == "TXT":
         return quoted(record.value)
     return record.value + "." if record.type in _HOSTS else record.value

@@ -9,35 +9,39 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from ..dns.errors import AccessDenied, NotConfigured, NotFound, OutcomeUnknown, ServiceError, Unavailable, WrongKey
+from ..dns.errors import NotConfigured
+from .errors import AccessDenied, NotFound, OutcomeUnknown, ServiceError, Unavailable, WrongKey
 
-TIMEOUT = 20.0  # seconds for one step of one request: connect, or wait for the next bytes
+#: Seconds for one step of one request: to connect, or to wait for the next bytes.
+TIMEOUT = 20.0
+#: How often a request is sent at most.
 TRIES = 5
-LONGEST_WAIT = 120.0  # seconds; a service that asks for more is given up for this run
-_MAX_ANSWER = 10_000_000  # bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A 2xx answer: `body` is decoded JSON, None where the answer is empty."""
-
-    status: int
-    body: Any
+#: Seconds to wait after the first try where the service names none; twice as many after each further one.
+_FIRST_WAIT = 1.0
+#: Seconds; a service that asks to wait longer is given up for this run.
+LONGEST_WAIT = 120.0
+#: How much of an answer is read, in bytes.
+_MAX_ANSWER = 10_000_000
+#: The most characters of a service's own words in an error.
+_MAX_TOLD = 500
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """urllib would send the key along to wherever a redirect points."""
+    """Follows no redirect: urllib would send the key along to wherever it points."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
 
 
 class Api:
-    """One service. `explain` turns the body of an error answer into the service's own words."""
+    """One service, at `base_url`, with the `key` as Bearer token.
+
+    `explain` takes the service's own words out of the decoded body of an error answer; where it raises TypeError,
+    AttributeError or KeyError, there are none. `timeout` is in seconds. Raises NotConfigured.
+    """
 
     def __init__(
         self,
@@ -64,11 +68,12 @@ class Api:
 
     def request(
         self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None, safe: bool = True
-    ) -> Answer:
-        """Sends one request and repeats it on 429, 5xx, time-outs and lost connections.
+    ) -> Any:
+        """The decoded JSON of a 2xx answer, None if it is empty. Repeats on 429, 5xx, time-outs and lost connections.
 
-        With safe=False (what is created twice stays twice) it is repeated only where it surely was not
-        carried out; else OutcomeUnknown. Raises WrongKey, AccessDenied, NotFound, ServiceError, Unavailable.
+        `body` is sent as JSON. safe=False is for what must not be carried out twice, such as a creation: it is
+        repeated only if it surely was not carried out, else OutcomeUnknown is raised. Raises WrongKey,
+        AccessDenied, NotFound, Unavailable; ServiceError for any other refusal and for what is no JSON.
         """
         url = self._base + path + (f"?{urllib.parse.urlencode(query)}" if query else "")
         data = None if body is None else json.dumps(body).encode()
@@ -78,13 +83,13 @@ class Api:
         reason = ""
         for attempt in range(1, self._tries + 1):
             request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - checked_url
-            wait = min(60.0, 2.0 ** (attempt - 1)) * random.uniform(0.5, 1)  # noqa: S311 - jitter
+            wait = _FIRST_WAIT * 2 ** (attempt - 1) * random.uniform(0.5, 1)  # noqa: S311 - jitter
             try:
                 with self._opener.open(request, timeout=self._timeout) as response:
                     content = response.read(_MAX_ANSWER)
                     if response.length:  # read() with a limit does not notice an end that comes too early
                         raise http.client.IncompleteRead(content, response.length)
-                    return Answer(response.status, self._decoded(content))
+                    return self._decoded(content)
             except urllib.error.HTTPError as error:
                 told = self._told(error)
                 if error.code != 429 and error.code < 500:
@@ -117,13 +122,14 @@ class Api:
             raise ServiceError(self._says("the answer is not JSON. Check the URL, and proxies on the way.")) from None
 
     def _told(self, error: urllib.error.HTTPError) -> str:
-        """What the error answer says, in the service's words if it is the service's, else nothing."""
+        """What an error answer says in the service's own words; "" where it is not the service's (a proxy's page)."""
         try:
-            return " ".join(self._explain(json.loads(error.read(_MAX_ANSWER))).split())[:500]
+            return " ".join(self._explain(json.loads(error.read(_MAX_ANSWER))).split())[:_MAX_TOLD]
         except (OSError, http.client.HTTPException, ValueError, TypeError, AttributeError, KeyError):
             return ""
 
     def _refusal(self, code: int, what: str, told: str) -> ServiceError:
+        """The error for a 3xx or 4xx. `what` was asked, `told` is the service's answer."""
         if code == 401:
             return WrongKey(self._says(f"the key is not valid. {told}"), status=code)
         if code == 403:
@@ -135,11 +141,12 @@ class Api:
         return ServiceError(self._says(f"{what} was refused ({code}). {told}"), status=code)
 
     def _says(self, text: str) -> str:
+        """An error message that never shows the key, even if the service repeated it."""
         return f"{self.service}: {text.strip()}".replace(self._key, "***")
 
 
 def _wait_asked_for(headers: Any, default: float) -> float:
-    """Seconds from Retry-After (RFC 9110 10.2.3: a number or a date) or X-RateLimit-Reset (a Unix time)."""
+    """Seconds from now, by Retry-After (RFC 9110, 10.2.3: a number or a date) or X-RateLimit-Reset (a Unix time)."""
     after, reset = headers.get("Retry-After", "").strip(), headers.get("X-RateLimit-Reset", "").strip()
     try:
         if after:
@@ -154,7 +161,7 @@ def _wait_asked_for(headers: Any, default: float) -> float:
 
 
 def checked_key(service: str, key: str) -> str:
-    """`key` without white space around it. Raises NotConfigured, which does not show it."""
+    """`key` without white space around it. Raises NotConfigured, which does not show the key."""
     key = key.strip()
     if not key or not key.isascii() or not key.isprintable() or " " in key:
         raise NotConfigured(f"{service}: the key is empty or holds white space or other odd characters.")
@@ -162,7 +169,7 @@ def checked_key(service: str, key: str) -> str:
 
 
 def checked_url(service: str, url: str) -> str:
-    """`url` without the last slash. Keys go over TLS only, or to this very machine."""
+    """`url` without the last slash. Raises NotConfigured: keys go over TLS only, or to this very machine."""
     parts = urllib.parse.urlsplit(url)
     local = parts.hostname in ("localhost", "127.0.0.1", "::1")
     if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and local)):

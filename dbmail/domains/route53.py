@@ -9,20 +9,25 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..dns.errors import (
+from ..dns.errors import NotConfigured
+from ..dns.records import Record, parents, quoted, unquoted
+from .errors import (
     AccessDenied,
     ChangedMeanwhile,
-    NotConfigured,
     RecordConflict,
     ServiceError,
     Unavailable,
     WrongKey,
     ZoneNotOurs,
 )
-from ..dns.records import Change, Record, parents, quoted, unquoted
+from .proposal import Change
 from .registrar import must_be_unchanged
 
+#: Types of record whose value ends with a host name.
 _HOSTS = ("CNAME", "MX", "NS", "PTR", "SRV")
+#: Seconds that a new set lives in resolvers where no record says.
+_TTL = 3600
+#: AWS's error codes for credentials that are not valid.
 _WRONG_KEY = (
     "InvalidClientTokenId",
     "SignatureDoesNotMatch",
@@ -30,11 +35,15 @@ _WRONG_KEY = (
     "ExpiredToken",
     "ExpiredTokenException",
 )
+#: AWS's error codes for credentials that may not do this.
 _DENIED = ("AccessDenied", "AccessDeniedException")
 
 
 class Route53:
-    """The account's public hosted zones; `zone_id` picks one where several have the same name."""
+    """The account's public hosted zones. `zone_id` picks one where several have the same name.
+
+    Raises NotConfigured where boto3 is missing, or finds no credentials (some only show at the first request).
+    """
 
     name = "Amazon Route 53"
     posts = True
@@ -50,9 +59,10 @@ class Route53:
         with _errors():
             self._client = boto3.client("route53", region_name="us-east-1", config=config)
         self._zone_id = zone_id.removeprefix("/hostedzone/")
+        #: Zone -> the ids of the hosted zones of this name.
         self._ids: dict[str, list[str]] = {}
 
-    def zone_for(self, name: str) -> str:
+    def zone_of(self, name: str) -> str:
         """The longest name at or above `name` that a public hosted zone has."""
         if not self._ids:
             self._ids = self._public_zones()
@@ -93,10 +103,10 @@ class Route53:
         return found
 
     def apply(self, changes: Iterable[Change]) -> None:
-        """One change batch for each zone: all of it happens, or nothing.
+        """Make the changes, in one batch for each zone: all of it happens, or nothing.
 
-        A set is replaced by DELETE of what was read and CREATE of what shall be, so Route 53 itself refuses
-        the batch where somebody else was faster; UPSERT would overwrite.
+        A set is replaced by a DELETE of what was read and a CREATE of what shall be, so that Route 53 itself
+        refuses the batch if somebody else was faster; an UPSERT would overwrite.
         """
         zones: dict[str, list[dict[str, Any]]] = {}
         for change in changes:
@@ -110,7 +120,7 @@ class Route53:
             new = {
                 "Name": change.name + ".",
                 "Type": change.type,
-                "TTL": next((record.ttl for record in (*change.old, *change.new) if record.ttl), 3600),
+                "TTL": next((record.ttl for record in (*change.old, *change.new) if record.ttl), _TTL),
                 "ResourceRecords": [{"Value": record.raw or _value(record)} for record in change.new],
             }
             batch.append({"Action": "CREATE", "ResourceRecordSet": new})
@@ -132,6 +142,7 @@ def _records(name: str, rrset: dict[str, Any]) -> Iterator[Record]:
 
 
 def _value(record: Record) -> str:
+    """A record's value as Route 53 takes it."""
     if record.type == "TXT":  # zone files write \\ddd in decimal, Route 53 in octal
         return re.sub(r"\\(\d{3})", lambda match: f"\\{int(match[1]):03o}", quoted(record.value))
     return record.value + "." if record.type in _HOSTS else record.value
@@ -144,7 +155,7 @@ def _name(text: str) -> str:
 
 @contextmanager
 def _errors() -> Iterator[None]:
-    """botocore's errors as ours."""
+    """Turn botocore's errors into ours."""
     from botocore import exceptions
 
     try:

@@ -20,14 +20,14 @@ def dns(dns_server: DnsServer) -> Dns:
 def test_answers_are_read_as_records(dns: Dns, dns_server: DnsServer) -> None:
     dns_server.put("example.org", "em.example.org", "CNAME", "U7.WL.sendgrid.net.")
     dns_server.put("example.org", "example.org", "TXT", '"one " "text"', r'"\233"')
-    assert dns.ask("em.example.org", "CNAME") == [CNAME]
-    assert sorted(dns.txt("example.org")) == ["one text", "é"]
-    assert dns.txt("nothing.example.org") == []
+    assert dns.records("em.example.org", "CNAME") == [CNAME]
+    assert sorted(dns.texts("example.org")) == ["one text", "é"]
+    assert dns.texts("nothing.example.org") == []
 
 
 def test_a_zone_that_nobody_serves_is_no_answer(dns: Dns) -> None:
     with pytest.raises(DnsUnavailable, match="no usable answer"):
-        dns.txt("example.invalid")
+        dns.texts("example.invalid")
 
 
 def test_silence_is_no_answer() -> None:
@@ -35,7 +35,7 @@ def test_silence_is_no_answer() -> None:
         silent.bind(("127.0.0.1", 0))
         dns = Dns([f"127.0.0.1:{silent.getsockname()[1]}"])
         with pytest.raises(DnsUnavailable, match="no answer in time"):
-            dns.txt("example.org")
+            dns.texts("example.org")
 
 
 def test_the_zone_of_a_name_is_the_nearest_with_an_soa(dns: Dns) -> None:
@@ -45,13 +45,13 @@ def test_the_zone_of_a_name_is_the_nearest_with_an_soa(dns: Dns) -> None:
 def test_an_alias_of_a_zone_is_no_zone(dns: Dns, dns_server: DnsServer) -> None:
     dns_server.put("example.org", "url.example.org", "CNAME", "example.org.")
     assert dns.zone_of("url.example.org") == "example.org"
-    assert dns.ask("url.example.org", "SOA") == []
+    assert dns.records("url.example.org", "SOA") == []
 
 
 def test_texts_behind_an_alias_are_read(dns: Dns, dns_server: DnsServer) -> None:
     dns_server.put("example.org", "_spf.example.org", "CNAME", "example.org.")
     dns_server.put("example.org", "example.org", "TXT", '"v=spf1 mx ~all"')
-    assert dns.txt("_spf.example.org") == ["v=spf1 mx ~all"]
+    assert dns.texts("_spf.example.org") == ["v=spf1 mx ~all"]
 
 
 def test_what_dns_says_instead_is_told(dns: Dns, dns_server: DnsServer) -> None:

@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbmail.dns import spf
-from dbmail.dns.errors import BadSpf
+from dbmail.dns.errors import BadSpf, DnsUnavailable
+from dbmail.dns.records import Record
 
 WANTED = "v=spf1 include:sendgrid.net ~all"
 
@@ -111,3 +112,84 @@ def test_records_that_include_each_other_are_over_the_limit_not_endless() -> Non
 def test_an_include_of_nothing_is_refused() -> None:
     with pytest.raises(BadSpf, match=r"nowhere\.example has no SPF records"):
         lookups("v=spf1 include:nowhere.example -all", {})
+
+
+ZONES = {
+    ("example.org", "A"): ["192.0.2.10"],
+    ("example.org", "AAAA"): ["2001:db8::10"],
+    ("example.org", "MX"): ["10 mx.example.org", "0 "],
+    ("mx.example.org", "A"): ["192.0.2.20"],
+    ("there.example.org", "A"): ["127.0.0.2"],
+    ("soft.example.org", "TXT"): ["v=spf1 ip4:192.0.2.1 ~all"],
+    ("two.example.org", "TXT"): ["v=spf1 -all", "v=spf1 ~all"],
+    ("loop.example.org", "TXT"): ["v=spf1 include:loop.example.org -all"],
+}
+
+
+def checked(record: str, address: str = "192.0.2.1") -> str:
+    def resolve(name: str, kind: str) -> list[Record]:
+        if name == "silent.example.org":
+            raise DnsUnavailable("DNS gave no answer.")
+        values = [record, "other text"] if (name, kind) == ("example.org", "TXT") else ZONES.get((name, kind), [])
+        return [Record(name, kind, value) for value in values]
+
+    return spf.check_host(address, "example.org", resolve)
+
+
+@pytest.mark.parametrize(
+    ("record", "result"),
+    [
+        ("no SPF", "none"),
+        ("v=spf1", "neutral"),
+        ("v=spf1 ?all ip4:192.0.2.1", "neutral"),
+        ("v=spf1 ip4:192.0.2.0/28 -all", "pass"),
+        ("v=spf1 -ip4:192.0.2.1 +all", "fail"),
+        ("v=spf1 ip6:::/0 ~all", "softfail"),
+        ("v=spf1 a -all", "fail"),
+        ("v=spf1 a/24 -all", "pass"),
+        ("v=spf1 a/24//64 -all", "pass"),
+        ("v=spf1 a:example.org//64 -all", "fail"),
+        ("v=spf1 mx -all", "fail"),
+        ("v=spf1 mx/27 -all", "pass"),
+        ("v=spf1 a/33 -all", "permerror"),
+        ("v=spf1 a/x -all", "permerror"),
+        ("v=spf1 exists:there.example.org -all", "pass"),
+        ("v=spf1 exists:gone.example.org -all", "fail"),
+        ("v=spf1 ptr -all", "fail"),
+        ("v=spf1 exists:%{i}.example.org -all", "fail"),
+        ("v=spf1 include:soft.example.org -all", "pass"),
+        ("v=spf1 ~include:soft.example.org -all", "softfail"),
+        ("v=spf1 include:gone.example.org -all", "permerror"),
+        ("v=spf1 include:two.example.org -all", "permerror"),
+        ("v=spf1 include:loop.example.org -all", "permerror"),
+        ("v=spf1 include:silent.example.org -all", "temperror"),
+        ("v=spf1 ip4:192.0.2.1 include:silent.example.org -all", "pass"),
+        ("v=spf1 redirect=soft.example.org", "pass"),
+        ("v=spf1 redirect=gone.example.org", "permerror"),
+        ("v=spf1 redirect=gone.example.org -all", "fail"),
+        ("v=spf1 ip4:300.1.1.1 -all", "permerror"),
+        ("v=spf1" + " a:gone.example.org" * 10 + " ip4:192.0.2.1 -all", "pass"),
+        ("v=spf1" + " a:gone.example.org" * 11 + " ip4:192.0.2.1 -all", "permerror"),
+    ],
+)
+def test_what_a_receiver_says_of_an_address(record: str, result: str) -> None:
+    assert checked(record) == result
+
+
+def test_an_ipv6_address_is_compared_with_ipv6_addresses_alone() -> None:
+    assert checked("v=spf1 a -all", "2001:db8::10") == "pass"
+    assert checked("v=spf1 a//64 -all", "2001:db8::11") == "pass"
+    assert checked("v=spf1 mx ip4:0.0.0.0/0 -all", "2001:db8::10") == "fail"
+
+
+@pytest.mark.parametrize(
+    ("host", "include"),
+    [
+        ("smtp.sendgrid.net", "sendgrid.net"),
+        ("EMAIL-SMTP.eu-west-1.amazonaws.com", "amazonses.com"),
+        ("notsendgrid.net", ""),
+        ("mail.example.org", ""),
+    ],
+)
+def test_the_relay_of_a_known_provider_tells_what_to_include(host: str, include: str) -> None:
+    assert spf.include_of(host) == include

@@ -13,32 +13,32 @@ import dbmail
 from dbmail.dns import dmarc, spf
 from dbmail.dns.errors import BadSpf
 from dbmail.dns.sentence import Sentence, parts
-from dbmail.doctor.examine import examine
+from dbmail.doctor.checks import examine
 from dbmail.doctor.facts import (
     UNANSWERED,
     Answer,
+    Complaints,
     DkimKey,
-    Dmarc,
+    DmarcFacts,
     DomainFacts,
     Encryption,
-    Facts,
-    Feedback,
     MxHost,
+    MxReply,
     PageFacts,
-    Probe,
     Relay,
     RelayFacts,
-    Reverse,
-    Sample,
+    ReverseDns,
+    SampleMail,
     Setup,
-    Spf,
+    SetupFacts,
+    SpfFacts,
 )
 from dbmail.doctor.finding import Finding, Level, as_json, as_text
 from dbmail.doctor.project import keep
 from dbmail.models import DoctorReport
 
 from ..pseudo import english, speak_wide, words
-from .test_doctor import KEY, a_key
+from .zones import KEY, a_key
 
 PAGE = "/admin/dbmail/doctorreport/"
 ONE = "192.0.2.25"
@@ -48,9 +48,9 @@ GOOD = DomainFacts(
     mx=Answer(("10 mx.example.org",)),
     mx_hosts=(MxHost("mx.example.org", Answer((ONE,))),),
     addresses=Answer((ONE,)),
-    spf=Spf(Answer((RECORD,)), results={ONE: "pass"}),
+    spf=SpfFacts(Answer((RECORD,)), results={ONE: "pass"}),
     dkim=(DkimKey("s1", Answer((f"v=DKIM1; p={KEY}",))),),
-    dmarc=Dmarc("example.org", Answer(("v=DMARC1; p=reject; rua=mailto:a@example.org",)), "example.org"),
+    dmarc=DmarcFacts("example.org", Answer(("v=DMARC1; p=reject; rua=mailto:a@example.org",)), "example.org"),
 )
 SETUP = Setup(("example.org",), "bounces@example.org", ("s1",), sends_from=(ONE,))
 MAIL = {
@@ -58,15 +58,15 @@ MAIL = {
     **{"list-unsubscribe": "<https://1>, <mailto:1>", "list-unsubscribe-post": "List-Unsubscribe=One-Click"},
 }
 PAGE_FACTS = PageFacts("https://example.org/x", 200, 200, "", False, True)
-FINE = Facts(
+FINE = SetupFacts(
     SETUP,
     (GOOD,),
     GOOD,
-    (Reverse(ONE, Answer(("mail.example.org",)), True),),
+    (ReverseDns(ONE, Answer(("mail.example.org",)), True),),
     RelayFacts(Relay("relay.example.org", 25, Encryption.STARTTLS), False, "", True, "TLSv1.3"),
     PAGE_FACTS,
-    (Probe("bounces@example.org", "mx.example.org", 250),),
-    Sample(MAIL, "example.org"),
+    (MxReply("bounces@example.org", "mx.example.org", 250),),
+    SampleMail(MAIL, "example.org"),
 )
 NOT = Answer(error=Sentence("%(name)s: %(error)s", name="1", error="2"))
 
@@ -79,23 +79,25 @@ def bad_spf(text, txt=lambda name: []):
 
 def domains():
     """The good domain with one thing changed each."""
-    lookups = Spf(Answer((RECORD,)), results={ONE: "pass"})
+    lookups = SpfFacts(Answer((RECORD,)), results={ONE: "pass"})
     yield from (replace(GOOD, mx=NOT), replace(GOOD, mx=Answer()))
     yield from (replace(GOOD, mx=Answer(), addresses=Answer()), replace(GOOD, mx_hosts=()))
     for host in (MxHost("mx", NOT), MxHost("mx", Answer()), MxHost("mx", Answer((ONE,)), True)):
         yield replace(GOOD, mx_hosts=(host,))
     for records in (NOT, Answer(), Answer((RECORD, RECORD))):
-        yield replace(GOOD, spf=Spf(records))
+        yield replace(GOOD, spf=SpfFacts(records))
     for end in ("+all", "?all", "", "ptr -all"):
-        yield replace(GOOD, spf=Spf(Answer((f"v=spf1 {end}",)), results={ONE: "pass"}))
+        yield replace(GOOD, spf=SpfFacts(Answer((f"v=spf1 {end}",)), results={ONE: "pass"}))
     for cost in (10, 11):
         yield replace(GOOD, spf=replace(lookups, lookups=(("mx", cost),)))
     for result in ("fail", "temperror"):
         yield replace(GOOD, spf=replace(lookups, results={ONE: result}))
-    yield replace(GOOD, spf=Spf(Answer((RECORD,))))
+    yield replace(GOOD, spf=SpfFacts(Answer((RECORD,))))
     for wrong in ("v=spf1 1", "v=spf1 redirect=a redirect=b", "v=spf1 include:a"):
-        yield replace(GOOD, spf=Spf(Answer((wrong,)), problem=bad_spf(wrong)))
-    yield replace(GOOD, spf=Spf(Answer((RECORD,)), problem=bad_spf("v=spf1 include:a", lambda name: [RECORD] * 2)))
+        yield replace(GOOD, spf=SpfFacts(Answer((wrong,)), problem=bad_spf(wrong)))
+    yield replace(
+        GOOD, spf=SpfFacts(Answer((RECORD,)), problem=bad_spf("v=spf1 include:a", lambda name: [RECORD] * 2))
+    )
     yield replace(GOOD, dkim=())
     texts = [(), ("1", "2"), ("1",), ("v=DKIM1; p=",), ("p=%",), (f"k=ed25519; p={KEY}",), (f"t=y; p={KEY}",)]
     short = base64.b64encode(bytes([0x30, 0x42, 0x02, 0x40]) + b"\x7f" * 64).decode()
@@ -105,12 +107,12 @@ def domains():
     yield replace(GOOD, dkim=(DkimKey("s1", NOT),))
     yield replace(GOOD, dkim=(DkimKey("s1", Answer((f"p={KEY}",)), own="other"),))
     for text in ("v=DMARC1; p=none", "v=DMARC1; p=1", "v=DMARC1"):
-        yield replace(GOOD, dmarc=Dmarc("example.org", Answer((text,)), "example.org"))
-    yield replace(GOOD, dmarc=Dmarc("example.org", Answer(("v=DMARC1; p=reject", "v=DMARC1; p=reject"))))
-    yield replace(GOOD, dmarc=Dmarc("", NOT))
-    yield replace(GOOD, dmarc=Dmarc("", Answer()))
+        yield replace(GOOD, dmarc=DmarcFacts("example.org", Answer((text,)), "example.org"))
+    yield replace(GOOD, dmarc=DmarcFacts("example.org", Answer(("v=DMARC1; p=reject", "v=DMARC1; p=reject"))))
+    yield replace(GOOD, dmarc=DmarcFacts("", NOT))
+    yield replace(GOOD, dmarc=DmarcFacts("", Answer()))
     foreign = Answer(("v=DMARC1; p=reject; rua=mailto:a@b.test",))
-    yield replace(GOOD, dmarc=Dmarc("example.org", foreign, "example.org", {"b.test": False}))
+    yield replace(GOOD, dmarc=DmarcFacts("example.org", foreign, "example.org", {"b.test": False}))
 
 
 def all_facts():
@@ -124,18 +126,18 @@ def all_facts():
         yield replace(FINE, domains=(replace(GOOD, dkim=keys, mx=Answer(), addresses=Answer()),), return_domain=None)
     sendgrid = replace(SETUP, sends_from=(), relay=Relay("smtp.sendgrid.net"))
     for lookups in ((), (("include:sendgrid.net", 1),)):
-        yield replace(FINE, setup=sendgrid, domains=(replace(GOOD, spf=Spf(Answer((RECORD,)), lookups)),))
+        yield replace(FINE, setup=sendgrid, domains=(replace(GOOD, spf=SpfFacts(Answer((RECORD,)), lookups)),))
     yield replace(FINE, setup=replace(SETUP, from_domains=("gmail.com",)))
     for code in (0, 450, 550):
-        yield replace(FINE, probes=(Probe("bounces@example.org", "mx.example.org", code, "1"),))
-    yield replace(FINE, probes=(Probe("bounces@example.org", "mx.example.org", text=UNANSWERED),))
-    yield replace(FINE, probes=(), setup=replace(SETUP, return_path=""))
-    for reverse in ((), (Reverse(ONE, NOT, False),), (Reverse(ONE, Answer(), False),)):
+        yield replace(FINE, mx_replies=(MxReply("bounces@example.org", "mx.example.org", code, "1"),))
+    yield replace(FINE, mx_replies=(MxReply("bounces@example.org", "mx.example.org", text=UNANSWERED),))
+    yield replace(FINE, mx_replies=(), setup=replace(SETUP, return_path=""))
+    for reverse in ((), (ReverseDns(ONE, NOT, False),), (ReverseDns(ONE, Answer(), False),)):
         yield replace(FINE, reverse=reverse)
-    yield replace(FINE, reverse=(Reverse(ONE, Answer(("mail.example.org",)), False),))
+    yield replace(FINE, reverse=(ReverseDns(ONE, Answer(("mail.example.org",)), False),))
     for name in ("from", "list-unsubscribe", "list-unsubscribe-post"):
-        yield replace(FINE, sample=Sample({**MAIL, name: ""}, "example.org"))
-    yield replace(FINE, sample=Sample({**MAIL, "dkim-signature": "h=from"}, "example.org"))
+        yield replace(FINE, sample=SampleMail({**MAIL, name: ""}, "example.org"))
+    yield replace(FINE, sample=SampleMail({**MAIL, "dkim-signature": "h=from"}, "example.org"))
     yield replace(FINE, sample=None)
     relay, plain = FINE.relay, Relay("relay.example.org")
     assert relay
@@ -161,7 +163,7 @@ def all_facts():
     ):
         yield replace(FINE, page=replace(PAGE_FACTS, **page))
     for complaints in (0, 2, 9):
-        yield replace(FINE, feedback=Feedback(1000, complaints))
+        yield replace(FINE, complaints=Complaints(1000, complaints))
 
 
 def texts_of(value):

@@ -171,7 +171,7 @@ class SendGridService(Service):
     def validated(self, entry: dict[str, Any]) -> dict[str, Any]:
         results = {}
         for key, item in entry["dns"].items():
-            found = [r.value for r in self.dns.ask(item["host"], item.get("type", "cname").upper())]
+            found = [r.value for r in self.dns.records(item["host"], item.get("type", "cname").upper())]
             item["valid"] = found == [item["data"]]
             reason = None if item["valid"] else f'Expected CNAME to match "{item["data"]}." but found "{found}".'
             results[key] = {"valid": item["valid"], "reason": reason}

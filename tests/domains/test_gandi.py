@@ -1,8 +1,9 @@
 import pytest
 
-from dbmail.dns.errors import AccessDenied, ChangedMeanwhile, ServiceError, ZoneNotOurs
-from dbmail.dns.records import Change, Record
+from dbmail.dns.records import Record
+from dbmail.domains.errors import AccessDenied, ChangedMeanwhile, ServiceError, ZoneNotOurs
 from dbmail.domains.gandi import Gandi
+from dbmail.domains.proposal import Change
 
 from .services import GandiService
 
@@ -19,25 +20,25 @@ def text(name: str, value: str, ttl: int = 0) -> Record:
 
 def test_the_longest_zone_holds_a_name(livedns: Gandi, gandi: GandiService) -> None:
     gandi.zones["news.example.org"] = {}
-    assert livedns.zone_for("s1._domainkey.news.example.org") == "news.example.org"
-    assert livedns.zone_for("s1._domainkey.example.org") == "example.org"
+    assert livedns.zone_of("s1._domainkey.news.example.org") == "news.example.org"
+    assert livedns.zone_of("s1._domainkey.example.org") == "example.org"
     assert ("GET", "/domains/_domainkey.example.org") not in gandi.seen
 
 
 def test_a_zone_that_is_not_ours_is_said_to_be_so(livedns: Gandi) -> None:
     with pytest.raises(ZoneNotOurs, match=r"no zone for www\.example\.com"):
-        livedns.zone_for("www.example.com")
+        livedns.zone_of("www.example.com")
 
 
 def test_a_token_that_is_denied_a_subdomain_may_still_have_its_zone(livedns: Gandi, gandi: GandiService) -> None:
     gandi.denied = {"news.example.org"}
-    assert livedns.zone_for("news.example.org") == "example.org"
+    assert livedns.zone_of("news.example.org") == "example.org"
 
 
 def test_a_token_without_the_permission_is_told_what_it_needs(livedns: Gandi, gandi: GandiService) -> None:
     gandi.denied = {"example.org"}
     with pytest.raises(AccessDenied, match="technical configuration"):
-        livedns.zone_for("example.org")
+        livedns.zone_of("example.org")
 
 
 def test_host_names_without_a_last_dot_are_relative_to_the_zone(livedns: Gandi, gandi: GandiService) -> None:

@@ -5,15 +5,8 @@ from time import time
 
 import pytest
 
-from dbmail.dns.errors import (
-    AccessDenied,
-    NotConfigured,
-    NotFound,
-    OutcomeUnknown,
-    ServiceError,
-    Unavailable,
-    WrongKey,
-)
+from dbmail.dns.errors import NotConfigured
+from dbmail.domains.errors import AccessDenied, NotFound, OutcomeUnknown, ServiceError, Unavailable, WrongKey
 from dbmail.domains.http import Api
 
 from .services import GandiService
@@ -36,7 +29,7 @@ def api(url: str, pauses: list[float], **options) -> Api:
 
 def test_a_documented_answer_comes_back_decoded(service: GandiService) -> None:
     answer = api(service.url, []).request("GET", "/domains/example.org")
-    assert (answer.status, answer.body["fqdn"]) == (200, "example.org")
+    assert answer["fqdn"] == "example.org"
 
 
 def test_pauses_grow_with_each_try(service: GandiService) -> None:
@@ -57,7 +50,7 @@ def test_retry_after_is_honoured_in_seconds_and_as_a_date(service: GandiService)
         ("GET", 503, {"Retry-After": "soon"}),
     ]
     pauses: list[float] = []
-    assert api(service.url, pauses).request("GET", "/domains/example.org").status == 200
+    assert api(service.url, pauses).request("GET", "/domains/example.org")["fqdn"] == "example.org"
     assert [round(pauses[0]), 50 < pauses[1] <= 60, 20 < pauses[2] <= 30, pauses[3] <= 8] == [17, True, True, True]
 
 
@@ -103,7 +96,7 @@ def test_429_is_safe_to_repeat_always(service: GandiService) -> None:
     service.faults.append(("POST", 429, {}))
     body = {"rrset_values": ['"a"']}
     answer = api(service.url, []).request("POST", "/domains/example.org/records/a/TXT", body=body, safe=False)
-    assert answer.status == 201
+    assert answer["message"] == "DNS Record Created"
 
 
 def test_nobody_listening_is_unavailable() -> None:

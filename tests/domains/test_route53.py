@@ -10,8 +10,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from dbmail.dns.errors import ChangedMeanwhile, NotConfigured, RecordConflict, ServiceError, WrongKey, ZoneNotOurs
-from dbmail.dns.records import Change, Record
+from dbmail.dns.errors import NotConfigured
+from dbmail.dns.records import Record
+from dbmail.domains.errors import ChangedMeanwhile, RecordConflict, ServiceError, WrongKey, ZoneNotOurs
+from dbmail.domains.proposal import Change
 from dbmail.domains.route53 import Route53
 
 from ..knot import DnsServer
@@ -66,30 +68,30 @@ def test_the_longest_public_zone_holds_a_name(aws) -> None:
     make_zone(aws, "news.example.org")
     make_zone(aws, "private.example.org", private=True)
     registrar = Route53()
-    assert registrar.zone_for("s1._domainkey.news.example.org") == "news.example.org"
-    assert registrar.zone_for("oldnews.example.org") == "example.org"
-    assert registrar.zone_for("a.private.example.org") == "example.org"
+    assert registrar.zone_of("s1._domainkey.news.example.org") == "news.example.org"
+    assert registrar.zone_of("oldnews.example.org") == "example.org"
+    assert registrar.zone_of("a.private.example.org") == "example.org"
 
 
 def test_a_zone_that_is_not_ours_is_said_to_be_so(aws) -> None:
     make_zone(aws, "example.org")
     with pytest.raises(ZoneNotOurs, match=r"no public hosted zone for notexample\.org"):
-        Route53().zone_for("notexample.org")
+        Route53().zone_of("notexample.org")
 
 
 def test_more_than_a_page_of_zones_is_read(aws) -> None:
     for number in range(120):
         make_zone(aws, f"z{number}.example.org")
-    assert Route53().zone_for("www.z119.example.org") == "z119.example.org"
+    assert Route53().zone_of("www.z119.example.org") == "z119.example.org"
 
 
 def test_two_zones_of_one_name_need_a_choice(aws) -> None:
     ids = [make_zone(aws, "example.org") for _ in range(2)]
     with pytest.raises(RecordConflict, match="ROUTE53_ZONE_ID"):
-        Route53().zone_for("example.org")
+        Route53().zone_of("example.org")
     put(aws, ids[1], "a.example.org", "TXT", '"here"')
     registrar = Route53(zone_id=ids[1])
-    assert registrar.records(registrar.zone_for("a.example.org"), "a.example.org") == [
+    assert registrar.records(registrar.zone_of("a.example.org"), "a.example.org") == [
         Record("a.example.org", "TXT", "here")
     ]
 
@@ -100,7 +102,7 @@ def test_only_the_records_of_that_very_name_are_read(aws) -> None:
     put(aws, zone_id, "em2.example.org", "TXT", '"other"')
     put(aws, zone_id, "x.em.example.org", "TXT", '"below"')
     registrar = Route53()
-    zone = registrar.zone_for("em.example.org")
+    zone = registrar.zone_of("em.example.org")
     assert registrar.records(zone, "em.example.org") == [Record("em.example.org", "CNAME", "u7.wl.sendgrid.net")]
     assert registrar.records(zone, "e.example.org") == []
 
@@ -112,7 +114,7 @@ def test_an_alias_is_seen_and_not_replaced(aws) -> None:
     batch = {"Changes": [{"Action": "CREATE", "ResourceRecordSet": rrset}]}
     aws.change_resource_record_sets(HostedZoneId=zone_id, ChangeBatch=batch)
     registrar = Route53()
-    old = registrar.records(registrar.zone_for("em.example.org"), "em.example.org")
+    old = registrar.records(registrar.zone_of("em.example.org"), "em.example.org")
     assert old == [Record("em.example.org", "A", "alias of lb.example.org")]
     new = (Record("em.example.org", "A", "192.0.2.1"),)
     with pytest.raises(RecordConflict, match="by hand"):
@@ -123,7 +125,7 @@ def test_a_change_made_meanwhile_is_not_overwritten(aws) -> None:
     zone_id = make_zone(aws, "example.org")
     put(aws, zone_id, "example.org", "TXT", '"v=spf1 -all"')
     registrar = Route53()
-    zone = registrar.zone_for("example.org")
+    zone = registrar.zone_of("example.org")
     old = tuple(registrar.records(zone, "example.org")[-1:])
     assert old == (Record("example.org", "TXT", "v=spf1 -all"),)
     put(aws, zone_id, "example.org", "TXT", '"v=spf1 mx -all"')
@@ -138,7 +140,7 @@ def test_a_set_is_replaced_by_deleting_exactly_what_was_read(aws) -> None:
     zone_id = make_zone(aws, "example.org")
     put(aws, zone_id, "a.example.org", "TXT", '"old" "er"', '"other"')
     registrar = Route53()
-    zone = registrar.zone_for("example.org")
+    zone = registrar.zone_of("example.org")
     old = tuple(registrar.records(zone, "a.example.org"))
     sent: list[tuple[str, list[str]]] = []
 
@@ -155,7 +157,7 @@ def test_a_set_is_replaced_by_deleting_exactly_what_was_read(aws) -> None:
 def test_texts_with_quotes_bytes_and_255_characters_come_back_as_they_went(aws) -> None:
     make_zone(aws, "example.org")
     registrar = Route53()
-    zone = registrar.zone_for("example.org")
+    zone = registrar.zone_of("example.org")
     text = 'say "x\\y" \xe9 ' + "k" * 300
     new = (Record("a.example.org", "TXT", text),)
     registrar.apply([Change(zone, "a.example.org", "TXT", (), new, "")])
@@ -164,7 +166,7 @@ def test_texts_with_quotes_bytes_and_255_characters_come_back_as_they_went(aws) 
 
 def test_missing_credentials_say_what_to_set(no_credentials: None) -> None:
     with pytest.raises(NotConfigured, match="AWS_ACCESS_KEY_ID"):
-        Route53().zone_for("example.org")
+        Route53().zone_of("example.org")
 
 
 def test_a_profile_that_is_not_there_says_so(no_credentials: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,7 +200,7 @@ def test_refusals_become_our_errors(
 
     registrar._client.meta.events.register_first("before-send.route53.*", answer)
     with pytest.raises(error, match=r"Route 53"):
-        registrar.zone_for("example.org")
+        registrar.zone_of("example.org")
 
 
 @pytest.fixture

@@ -314,7 +314,7 @@ def test_what_sendgrid_does_not_accept_is_said_in_its_words(
     run: Run, sendgrid: SendGridService, dns_server: DnsServer
 ) -> None:
     class Nothing:
-        def ask(self, name: str, kind: str) -> list[Record]:
+        def records(self, name: str, kind: str) -> list[Record]:
             return []
 
     sendgrid.dns = Nothing()

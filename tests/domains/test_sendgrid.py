@@ -1,8 +1,8 @@
 import pytest
 
-from dbmail.dns.errors import ServiceError, Unavailable
 from dbmail.dns.records import Record
-from dbmail.domains.sendgrid import Entry, SendGrid
+from dbmail.domains.errors import ServiceError, Unavailable
+from dbmail.domains.sendgrid import Authentication, SendGrid
 
 from .services import SendGridService
 
@@ -92,17 +92,17 @@ def test_a_create_that_always_breaks_off_ends(account: SendGrid, sendgrid: SendG
 
 
 def test_validation_gives_a_reason_for_each_record(account: SendGrid) -> None:
-    verdict = account.validate(account.create("domains", "example.org", "em"))
-    assert not verdict.valid
-    assert [reason.split(":")[0] for reason in verdict.reasons] == ["mail_cname", "dkim1", "dkim2"]
+    validation = account.validate(account.create("domains", "example.org", "em"))
+    assert not validation.valid
+    assert [reason.split(":")[0] for reason in validation.reasons] == ["mail_cname", "dkim1", "dkim2"]
 
 
 def test_a_validation_that_sendgrid_cannot_do_is_not_valid_yet(account: SendGrid, sendgrid: SendGridService) -> None:
     entry = account.create("domains", "example.org")
     sendgrid.faults += [("POST", 500, {})] * 5
-    verdict = account.validate(entry)
-    assert not verdict.valid
-    assert "out of order" in verdict.reasons[0]
+    validation = account.validate(entry)
+    assert not validation.valid
+    assert "out of order" in validation.reasons[0]
 
 
 def test_the_misspelt_field_of_the_documentation_is_read_too(
@@ -143,9 +143,9 @@ def test_lists_that_are_none_are_refused(
 
 
 @pytest.mark.parametrize("answer", [None, [], {}, {"valid": False, "validation_results": {"dkim1": None}}])
-def test_verdicts_that_are_not_as_documented_are_refused(
+def test_validations_that_are_not_as_documented_are_refused(
     account: SendGrid, sendgrid: SendGridService, monkeypatch: pytest.MonkeyPatch, answer: object
 ) -> None:
     monkeypatch.setattr(sendgrid, "answer", lambda *_: (200, answer))
     with pytest.raises(ServiceError, match="unknown answer"):
-        account.validate(Entry("domains", 1, "example.org", "em", False, ()))
+        account.validate(Authentication("domains", 1, "example.org", "em", False, ()))

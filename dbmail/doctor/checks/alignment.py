@@ -1,6 +1,6 @@
 """Alignment: whether DMARC takes SPF and DKIM of our mail for those of the author's domain (RFC 7489, 3.1)."""
 
-from ...dns import dmarc
+from ...dns.records import tags
 from ...dns.sentence import Sentence as _
 from ..facts import DomainFacts
 from ..finding import Finding, Level
@@ -10,9 +10,9 @@ NAME = _("alignment")
 
 def check(domain: DomainFacts, return_domain: DomainFacts | None) -> list[Finding]:
     about = domain.domain
-    tags = dmarc.tags(domain.dmarc.texts.values[0]) if domain.dmarc.texts.values else {}
-    by_spf = return_domain is not None and aligned(domain, return_domain.domain, strict=tags.get("aspf") == "s")
-    by_dkim = any(key.texts.values for key in domain.dkim)  # they are looked up below the author's own domain
+    policy = tags(domain.dmarc.texts.values[0]) if domain.dmarc.texts.values else {}
+    by_spf = return_domain is not None and aligned(domain, return_domain.domain, strict=policy.get("aspf") == "s")
+    by_dkim = any(key.texts.values for key in domain.dkim)  # keys are looked up below the author's own domain
     bounce = return_domain.domain if return_domain else _("not known")
     if by_spf and by_dkim:
         return [
@@ -38,10 +38,10 @@ def check(domain: DomainFacts, return_domain: DomainFacts | None) -> list[Findin
 
 
 def aligned(domain: DomainFacts, other: str, *, strict: bool) -> bool:
-    """Whether `other` counts as the author's domain: the same, or (relaxed) of the same organisation.
+    """Whether `other` counts as the author's `domain`: it is the same, or (relaxed) of the same organisation.
 
-    The organisation is the highest domain with a DMARC record, or the author's own where there is none: no list of
-    public suffixes is needed, and never is a stranger taken for a relative.
+    The organisation is the highest domain with a DMARC policy, or the author's own domain if there is none. That
+    needs no list of public suffixes, and never takes a stranger for a relative.
     """
     if strict or other == domain.domain:
         return other == domain.domain

@@ -1,22 +1,29 @@
-"""What Gmail and Yahoo ask of whoever sends much mail, as a checklist over the other checks."""
+"""What Gmail and Yahoo ask of those who send much mail, as a checklist over the other checks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...dns.sentence import Sentence as _
 from ...dns.sentence import listed
-from ..facts import Facts
+from ..facts import Complaints, SetupFacts
 from ..finding import Finding, Level, worst
 from . import alignment, dkim, dmarc, reverse_dns, sample, spf, tls, unsubscribe
 
 NAME = _("bulk senders")
+#: The pages with the rules.
 GMAIL = "https://support.google.com/a/answer/81126"
 YAHOO = "https://senders.yahooinc.com/best-practices/"
+#: Domains in whose name only their own servers may send.
 _FREEMAIL = {"gmail.com", "googlemail.com", "yahoo.com", "aol.com"}
-#: Share of mails called spam: neither provider wants 0.3 % to be reached; Gmail asks to stay below 0.1 %.
-MOST_COMPLAINTS, FEW_COMPLAINTS = 0.003, 0.001
+#: The share of mails called spam that neither provider wants to be reached.
+MOST_COMPLAINTS = 0.003
+#: The share that Gmail asks to stay below.
+FEW_COMPLAINTS = 0.001
+#: Mails of a month below which a share means nothing.
+_ENOUGH_MAILS = 1000
 
-_VERDICTS = {
+#: What is said of a rule, by the level of the findings that it rests on.
+_KEPT_OR_NOT = {
     Level.OK: _("Kept: %(rule)s"),
     Level.WARNING: _("Not sure: %(rule)s"),
     Level.FAILURE: _("Broken: %(rule)s"),
@@ -25,11 +32,15 @@ _VERDICTS = {
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule in our words, who has it, and the checks that tell. `lenient`: those may warn and it is still kept."""
+    """One thing that they ask for."""
 
+    #: In our words.
     text: str
+    #: The page that it is from.
     source: str
+    #: The NAMEs of the checks that tell whether it is kept.
     checks: tuple[str, ...]
+    #: Whether it is kept even if those checks warn.
     lenient: bool = False
 
 
@@ -48,15 +59,15 @@ RULES = (
 )
 
 
-def check(facts: Facts, findings: Sequence[Finding]) -> list[Finding]:
-    """One line a rule, as good as the worst of the findings that it rests on."""
+def check(facts: SetupFacts, findings: Sequence[Finding]) -> list[Finding]:
+    """A line for each rule, as good as the worst of the `findings` that it rests on; and one for the complaints."""
     lines = [_rule(rule, [finding for finding in findings if finding.check in rule.checks]) for rule in RULES]
     for domain in sorted(_FREEMAIL & {*facts.setup.from_domains}):
         title = _("Mail in the name of %(domain)s that does not come from there is refused.", domain=domain)
         advice = _("Write in the name of your own domain.")
         lines.append(Finding(Level.FAILURE, NAME, domain, title, advice, source=GMAIL))
     honoured = _("Unsubscribes are honoured within two days: here, before the next mail is sent.")
-    return [*lines, Finding(Level.OK, NAME, _("unsubscribes"), honoured, source=YAHOO), _complaints(facts)]
+    return [*lines, Finding(Level.OK, NAME, _("unsubscribes"), honoured, source=YAHOO), _complaints(facts.complaints)]
 
 
 def _rule(rule: Rule, findings: Sequence[Finding]) -> Finding:
@@ -68,21 +79,20 @@ def _rule(rule: Rule, findings: Sequence[Finding]) -> Finding:
     if level is Level.WARNING and rule.lenient:
         level = Level.OK
     advice = "" if level is Level.OK else _("See above: %(checks)s.", checks=about)
-    return Finding(level, NAME, about, _(_VERDICTS[level], rule=rule.text), advice, source=rule.source)
+    return Finding(level, NAME, about, _(_KEPT_OR_NOT[level], rule=rule.text), advice, source=rule.source)
 
 
-def _complaints(facts: Facts) -> Finding:
+def _complaints(counted: Complaints | None) -> Finding:
     advice = _("Register at Gmail's Postmaster Tools and Yahoo's Complaint Feedback Loop: few complaints reach us.")
-    feedback = facts.feedback
-    if feedback is None or feedback.sent < 1000:
+    if counted is None or counted.sent < _ENOUGH_MAILS:
         title = _("The share of mails called spam is not known; it must stay below 0.3 %, better 0.1 %.")
         return Finding(Level.OK, NAME, _("complaints"), title, advice, source=GMAIL)
-    share = feedback.complaints / feedback.sent
+    share = counted.complaints / counted.sent
     level = Level.FAILURE if share >= MOST_COMPLAINTS else Level.WARNING if share >= FEW_COMPLAINTS else Level.OK
     title = _(
         "%(complaints)d of %(sent)d mails in 30 days were called spam (%(share).2f %%).",
-        complaints=feedback.complaints,
-        sent=feedback.sent,
+        complaints=counted.complaints,
+        sent=counted.sent,
         share=share * 100,
     )
     if level is not Level.OK:

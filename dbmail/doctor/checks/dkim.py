@@ -1,10 +1,9 @@
 """DKIM keys in DNS (RFC 6376, 3.6; RFC 8301 and 8463)."""
 
-import base64
-import binascii
+from dataclasses import replace
 
-from ...dns import dmarc
-from ...dns.records import quoted
+from ...dns.dkim import rsa_bits
+from ...dns.records import quoted, tags
 from ...dns.sentence import Sentence as _
 from ..facts import DkimKey, DomainFacts
 from ..finding import Finding, Level
@@ -25,12 +24,8 @@ def check(domain: DomainFacts) -> list[Finding]:
     # Selectors stand beside each other while a key is being changed: one that works is enough.
     missing = [f for f, key in zip(findings, domain.dkim, strict=True) if not key.texts.values and not key.own]
     if good and missing:
-        return [f if f not in missing else _softened(f) for f in findings]
+        return [f if f not in missing else replace(f, level=Level.WARNING) for f in findings]
     return findings
-
-
-def _softened(finding: Finding) -> Finding:
-    return Finding(Level.WARNING, finding.check, finding.about, finding.title, finding.advice, finding.record)
 
 
 def _key(domain: str, key: DkimKey) -> Finding:
@@ -51,9 +46,9 @@ def _key(domain: str, key: DkimKey) -> Finding:
         return finding(
             Level.FAILURE, _("there are several keys; which one counts is undefined."), _("Leave one of them.")
         )
-    tags = dmarc.tags(key.texts.values[0])
-    public = "".join(tags.get("p", "").split())
-    if tags.get("v", "DKIM1") != "DKIM1" or "p" not in tags:
+    given = tags(key.texts.values[0])
+    public = "".join(given.get("p", "").split())
+    if given.get("v", "DKIM1") != "DKIM1" or "p" not in given:
         return finding(Level.FAILURE, _("the record is no DKIM key."), _("Publish v=DKIM1; k=rsa; p=..."))
     if not public:
         return finding(
@@ -62,7 +57,7 @@ def _key(domain: str, key: DkimKey) -> Finding:
     if key.own and public != key.own:
         advice = _("Publish the public key of the private one that is signed with.")
         return finding(Level.FAILURE, _("the key in DNS is not the one that we sign with."), advice)
-    if tags.get("k", "rsa") == "ed25519":
+    if given.get("k", "rsa") == "ed25519":
         return finding(Level.OK, _("an Ed25519 key; not every receiver reads those, so have an RSA key beside it."))
     bits = rsa_bits(public)
     if bits is None:
@@ -75,34 +70,8 @@ def _key(domain: str, key: DkimKey) -> Finding:
         )
     if bits < 2048:
         return finding(Level.WARNING, _("the key has %(bits)d bits.", bits=bits), _("Make one of 2048 bits."))
-    if "y" in tags.get("t", "").split(":"):
+    if "y" in given.get("t", "").split(":"):
         return finding(
             Level.WARNING, _("the key is marked as a test (t=y)."), _("Remove t=y: receivers may ignore it.")
         )
     return finding(Level.OK, _("a key of %(bits)d bits.", bits=bits))
-
-
-def rsa_bits(public: str) -> int | None:
-    """The length of an RSA public key in base64 (SubjectPublicKeyInfo, or the bare key); None if it is none."""
-    try:
-        key = base64.b64decode(public, validate=True)
-        content = _element(key, 0x30)[0]
-        if content[:1] == b"\x30":  # SubjectPublicKeyInfo: algorithm, then the key as a bit string
-            rest = _element(content, 0x30)[1]
-            content = _element(_element(rest, 0x03)[0][1:], 0x30)[0]
-        return int.from_bytes(_element(content, 0x02)[0]).bit_length()
-    except (binascii.Error, ValueError, IndexError):
-        return None
-
-
-def _element(data: bytes, tag: int) -> tuple[bytes, bytes]:
-    """Content of the first DER element, and what follows it."""
-    if data[0] != tag:
-        raise ValueError("another element")
-    length, start = data[1], 2
-    if length & 0x80:
-        start = 2 + (length & 0x7F)
-        length = int.from_bytes(data[2:start])
-    if len(data) < start + length:
-        raise ValueError("cut short")
-    return data[start : start + length], data[start + length :]

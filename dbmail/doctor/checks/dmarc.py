@@ -1,8 +1,9 @@
 """DMARC (RFC 7489): a policy, and reports that somebody gets."""
 
 from ...dns import dmarc
+from ...dns.records import tags
 from ...dns.sentence import Sentence as _
-from ..facts import Dmarc, DomainFacts, Setup
+from ..facts import DmarcFacts, DomainFacts, Setup
 from ..finding import Finding, Level
 
 NAME = "dmarc"
@@ -29,7 +30,6 @@ def check(domain: DomainFacts, setup: Setup) -> list[Finding]:
     if wrong:
         title = _("Receivers ignore %(record)s: %(why)s", record=text, why=wrong)
         return [Finding(Level.FAILURE, NAME, about, title, _("Correct it."), record)]
-    tags = dmarc.tags(text)
     asked_for = policy(about, found)
     findings = []
     for host, agrees in found.reports.items():
@@ -42,7 +42,7 @@ def check(domain: DomainFacts, setup: Setup) -> list[Finding]:
         title = _("The policy is p=none: forged mail in this name is delivered all the same.")
         advice = _("Read the reports for some weeks, then publish p=quarantine and later p=reject.")
         findings.append(Finding(Level.WARNING, NAME, about, title, advice, _stricter(found.found_at, text)))
-    if "rua" not in tags:
+    if "rua" not in tags(text):
         title = _("Nobody gets DMARC reports, so that nobody sees who sends in this name.")
         with_reports = f'_dmarc.{found.found_at}. IN TXT "{text.rstrip("; ")}; rua=mailto:{reports_to}"'
         findings.append(Finding(Level.WARNING, NAME, about, title, _("Name an address for them."), with_reports))
@@ -50,16 +50,20 @@ def check(domain: DomainFacts, setup: Setup) -> list[Finding]:
     return findings or [Finding(Level.OK, NAME, about, fine)]
 
 
-def policy(domain: str, found: Dmarc) -> str:
-    """What `found` asks of receivers of mail from `domain`; "" where they find no policy that they obey."""
+def policy(domain: str, found: DmarcFacts) -> str:
+    """What `found` asks receivers to do with mail that fails: none, quarantine or reject.
+
+    "" if they find no policy that they obey. `domain` is the one in From, which `found` was looked up for.
+    """
     if len(found.texts.values) != 1 or dmarc.what_is_wrong(found.texts.values[0]):
         return ""
-    tags = dmarc.tags(found.texts.values[0])
-    given = tags.get("p", "none").lower()
-    return given if found.found_at == domain else tags.get("sp", given).lower()
+    given = tags(found.texts.values[0])
+    asked_for = given.get("p", "none").lower()
+    return asked_for if found.found_at == domain else given.get("sp", asked_for).lower()
 
 
 def _stricter(name: str, text: str) -> str:
+    """The record `text` with p=quarantine instead of p=none, as a line of a zone file."""
     parts = [part.strip() for part in text.split(";") if part.strip()]
     parts = ["p=quarantine" if part.replace(" ", "").lower() == "p=none" else part for part in parts]
     return f'_dmarc.{name}. IN TXT "{"; ".join(parts)}"'

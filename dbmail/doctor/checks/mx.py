@@ -8,7 +8,7 @@ NAME = "mx"
 
 
 def check(domain: DomainFacts, *, is_return_path: bool) -> list[Finding]:
-    """The return path must take mail; an author's domain that takes none loses answers, and some receivers' trust."""
+    """The return path must take mail. An author's domain that takes none loses answers, and some receivers' trust."""
     role = _("return path") if is_return_path else _("From domain")
     about, bad = domain.domain, Level.FAILURE if is_return_path else Level.WARNING
     record = f"{about}. IN MX 10 mx.{about}."

@@ -1,13 +1,13 @@
 """Reverse DNS of the addresses that mail leaves from: a name that leads back to the address."""
 
 from ...dns.sentence import Sentence as _
-from ..facts import Reverse
+from ..facts import ReverseDns
 from ..finding import Finding, Level
 
 NAME = _("reverse DNS")
 
 
-def check(reverse: tuple[Reverse, ...]) -> list[Finding]:
+def check(reverse: tuple[ReverseDns, ...]) -> list[Finding]:
     if not reverse:
         title = _("The addresses that mail leaves from are not known.")
         advice = _(
@@ -18,7 +18,7 @@ def check(reverse: tuple[Reverse, ...]) -> list[Finding]:
     return [_one(each) for each in reverse]
 
 
-def _one(reverse: Reverse) -> Finding:
+def _one(reverse: ReverseDns) -> Finding:
     about = reverse.address
     if reverse.names.error:
         return Finding(Level.WARNING, NAME, about, reverse.names.error, _("Run the doctor again."))

@@ -1,13 +1,13 @@
 """A mail as it leaves: the header fields that providers look for (RFC 5322, 2369, 8058)."""
 
 from ...dns.sentence import Sentence as _
-from ..facts import Sample
+from ..facts import SampleMail
 from ..finding import Finding, Level
 
 NAME = _("sample mail")
 
 
-def check(sample: Sample) -> list[Finding]:
+def check(sample: SampleMail) -> list[Finding]:
     headers, about = sample.headers, sample.from_domain
     needed = _("Every mail needs one (RFC 5322, 3.6).")
     findings = [

@@ -8,13 +8,12 @@ from ...dns.records import quoted
 from ...dns.sentence import Sentence as _
 from ..facts import DomainFacts, Setup
 from ..finding import Finding, Level
-from ..probe import provider
 
 NAME = "spf"
 
 
 def check(domain: DomainFacts, setup: Setup, *, counts: bool = True) -> list[Finding]:
-    """`counts`: the domain is the return path's, whose SPF receivers check; else nothing is more than a warning."""
+    """`counts`: whether it is the return path's domain, whose SPF receivers check; if not, a failure only warns."""
     findings = _findings(domain, setup)
     if counts:
         return findings
@@ -45,8 +44,9 @@ def _findings(domain: DomainFacts, setup: Setup) -> list[Finding]:
 
 
 def _end(about: str, text: str) -> list[Finding]:
+    """What the record says about strangers."""
     terms = spf.parse(text)
-    ends = [term for term in terms if term.name == "all" and term.qualifier != "="]
+    ends = [term for term in terms if term.is_all]
     end = _("End it in ~all.")
     if ends and ends[0].qualifier == "+":
         title = _("+all lets anybody send in this name.")
@@ -66,6 +66,7 @@ def _end(about: str, text: str) -> list[Finding]:
 
 
 def _cost(domain: DomainFacts) -> list[Finding]:
+    """How many DNS look-ups it takes."""
     total = sum(cost for _, cost in domain.spf.lookups)
     values = {
         "total": total,
@@ -96,13 +97,13 @@ def _ours(domain: DomainFacts, setup: Setup, text: str, wanted: str) -> list[Fin
             )
             record = _merged(about, (text,), wanted)
             findings.append(Finding(Level.FAILURE, NAME, about, title, _("Add the address."), record))
-    include = provider(setup.relay.host) if setup.relay else ""
+    include = spf.include_of(setup.relay.host) if setup.relay else ""
     if include and not domain.spf.results:
         if any(term.lower().endswith(include) for term, _ in domain.spf.lookups):
             title = _("SPF is valid and includes %(include)s: %(record)s", include=include, record=text)
             return [Finding(Level.OK, NAME, about, title)]
         title = _("SPF does not include %(include)s, which our relay's mail comes from.", include=include)
-        # SendGrid and others send with a return path of their own below the domain, which has their SPF.
+        # SendGrid and others send with a return path of their own below the domain, where their SPF stands.
         advice = _("Add it, unless the relay has a return path of its own (see scripts/sendgrid_authentication.py).")
         return [Finding(Level.WARNING, NAME, about, title, advice, _merged(about, (text,), wanted))]
     if not domain.spf.results and not findings:
@@ -113,14 +114,15 @@ def _ours(domain: DomainFacts, setup: Setup, text: str, wanted: str) -> list[Fin
 
 
 def _wanted(setup: Setup) -> str:
-    """The record that lets our mail through, where it is known where that comes from."""
-    include = provider(setup.relay.host) if setup.relay else ""
+    """An SPF record that lets our mail through; "" if it is unknown where that comes from."""
+    include = spf.include_of(setup.relay.host) if setup.relay else ""
     if setup.sends_from:
         return " ".join(["v=spf1", *(f"ip{6 if ':' in a else 4}:{a}" for a in setup.sends_from), "~all"])
     return f"v=spf1 include:{include} ~all" if include else ""
 
 
 def _merged(about: str, texts: tuple[str, ...], wanted: str) -> str:
+    """One record made of these and `wanted`, as a line of a zone file; "" if that cannot be done."""
     try:
         return _record(about, spf.merge(texts, wanted or "v=spf1"))
     except BadSpf:
@@ -128,4 +130,5 @@ def _merged(about: str, texts: tuple[str, ...], wanted: str) -> str:
 
 
 def _record(about: str, text: str) -> str:
+    """A line of a zone file."""
     return f"{about}. IN TXT {quoted(text)}"

@@ -1,10 +1,11 @@
-"""The way to the relay: encrypted, by a version that is still good, with a certificate that can be trusted."""
+"""The way to the relay: encrypted, by a version that is still safe, with a certificate that can be trusted."""
 
 from ...dns.sentence import Sentence as _
 from ..facts import UNANSWERED, Encryption, RelayFacts
 from ..finding import Finding, Level
 
 NAME = _("relay TLS")
+#: Versions that are no longer safe.
 _OLD = ("SSLv3", "TLSv1", "TLSv1.1")
 
 

@@ -13,7 +13,7 @@ def check(page: PageFacts | None) -> list[Finding]:
         title = _("The unsubscribe page is not known.")
         advice = _('Set DBMAIL["SITE_URL"], or give --unsubscribe-url.')
         return [Finding(Level.WARNING, NAME, _("site"), title, advice)]
-    # The rest of the address is a key.
+    # Only the site: the rest of the address is a key.
     about = "/".join(page.url.split("/")[:3])
 
     def finding(level: Level, title: str, advice: str = "") -> Finding:
@@ -46,6 +46,7 @@ def check(page: PageFacts | None) -> list[Finding]:
 
 
 def _advice(status: int) -> str:
+    """What to do about a page that answers with another status than 200."""
     if 300 <= status < 400:
         return _(
             "Providers do not follow redirects: put the final address into SITE_URL; let no login page in between."

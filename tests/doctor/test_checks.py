@@ -1,45 +1,15 @@
 """The doctor over zones of a real DNS server: each fault is found, and a domain in order is green."""
 
-import base64
-import json
-import subprocess
-import sys
-
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from dbmail.dns.client import Dns
-from dbmail.doctor.__main__ import main
-from dbmail.doctor.examine import examine
-from dbmail.doctor.facts import Encryption, Relay, Setup
+from dbmail.doctor.checks import examine
+from dbmail.doctor.facts import Relay, Setup
 from dbmail.doctor.finding import Level, worst
 from dbmail.doctor.gather import gather
 
-from ..smtp import ScriptedSMTPServer
+from .zones import GOOD, KEY, OTHERS, a_key, of
 
-
-def a_key(bits=2048):
-    public = rsa.generate_private_key(65537, bits).public_key()
-    der = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return base64.b64encode(der).decode()
-
-
-KEY = a_key()
-GOOD = {
-    "mx": ["@ MX 10 mx", "mx A 127.0.0.1"],
-    "spf": ['@ TXT "v=spf1 ip4:192.0.2.25 include:spf.provider.test -all"', '@ TXT "some other text"'],
-    "dkim": [f's1._domainkey TXT "v=DKIM1; k=rsa; p={KEY[:200]}" "{KEY[200:]}"'],
-    "dmarc": ['_dmarc TXT "v=DMARC1; p=reject; rua=mailto:dmarc@example.org"'],
-}
-OTHERS = {
-    "provider.test": [
-        'spf TXT "v=spf1 ip4:198.51.100.0/24 ~all"',
-        'nine TXT "v=spf1 a:a a:b a:c a:d a:e a:f a:g a:h ~all"',
-        'loop TXT "v=spf1 include:loop.provider.test -all"',
-    ],
-    "2.0.192.in-addr.arpa": ["25 PTR mail.example.org."],
-}
 SETUP = Setup(
     ("example.org",), "bounces@example.org", ("s1",), sends_from=("192.0.2.25",), incoming=("bounces@example.org",)
 )
@@ -55,10 +25,6 @@ def look(serve):
         return examine(gather(setup, Dns([server.address]), network=False))
 
     return look
-
-
-def of(findings, check, about=""):
-    return [f for f in findings if f.check == check and about in f.about]
 
 
 def test_a_domain_in_order_is_green(look):
@@ -158,57 +124,6 @@ def test_a_dns_server_that_is_down_is_a_warning_and_no_failure(monkeypatch):
     assert own and {f.level for f in own} == {Level.WARNING}
 
 
-def test_the_mx_is_asked_whether_bounces_arrive(serve):
-    server = serve({"example.org": [*GOOD["mx"], *GOOD["spf"]]})
-    with ScriptedSMTPServer() as mx:
-        mx.reply("RCPT", "unsubscribe@", "550 5.1.1 no such user")
-        setup = Setup(
-            ("example.org",),
-            "bounces@example.org",
-            incoming=("bounces+1-a@example.org", "unsubscribe@example.org"),
-            mx_port=mx.port,
-        )
-        findings = of(examine(gather(setup, Dns([server.address]))), "incoming")
-        assert [f.level for f in findings] == [Level.OK, Level.FAILURE]
-        assert mx.messages == [] and mx.count("DATA") == 0
-    setup = Setup(("example.org",), "bounces@example.org", mx_port=1)
-    assert {f.level for f in of(examine(gather(setup, Dns([server.address]))), "incoming")} == {Level.WARNING}
-
-
-@pytest.mark.parametrize(
-    ("server", "wanted", "level", "says"),
-    [
-        ({}, Encryption.NONE, Level.OK, "on this machine"),
-        ({}, Encryption.STARTTLS, Level.FAILURE, "no STARTTLS"),
-        ({"tls": True}, Encryption.STARTTLS, Level.OK, "TLSv1.3"),
-        ({"implicit_tls": True}, Encryption.TLS, Level.OK, "TLSv1.3"),
-    ],
-)
-def test_the_way_to_the_relay_is_tried(serve, server, wanted, level, says):
-    from dbmail.doctor import probe
-    from dbmail.doctor.checks import tls
-
-    with ScriptedSMTPServer(**server) as relay:
-        finding = tls.check(probe.relay(Relay(relay.host, relay.port, wanted)))[0]
-    assert (finding.level, says in finding.title) == (level, True)
-
-
-def test_a_relay_elsewhere_needs_tls_and_a_certificate_to_trust():
-    from dbmail.doctor import probe
-    from dbmail.doctor.checks import tls
-    from dbmail.doctor.facts import RelayFacts
-
-    with ScriptedSMTPServer(tls=True) as relay:
-        found = probe.relay(Relay(relay.host, relay.port, Encryption.STARTTLS))
-    assert "self-signed" in found.certificate_problem
-    elsewhere = RelayFacts(found.relay, False, "", True, found.tls_version, found.certificate_problem)
-    assert tls.check(elsewhere)[0].level == Level.FAILURE
-    plain = RelayFacts(Relay("relay.test"), False, offers_starttls=True)
-    assert tls.check(plain)[0].level == Level.FAILURE
-    gone = probe.relay(Relay("127.0.0.1", 1))
-    assert tls.check(gone)[0].level == Level.FAILURE and gone.error
-
-
 def test_the_checklist_has_a_source_for_each_rule_and_follows_the_findings(look):
     def rules(findings):
         return {f.title.partition(": ")[2]: f.level for f in of(findings, "bulk senders")}
@@ -217,44 +132,3 @@ def test_the_checklist_has_a_source_for_each_rule_and_follows_the_findings(look)
     assert all(f.source.startswith("https://") for f in of(good, "bulk senders"))
     for rule in ("Publish a DMARC policy, at least p=none.", "Authenticate with SPF and with DKIM."):
         assert (rules(good)[rule], rules(bad)[rule]) == (Level.OK, Level.FAILURE)
-
-
-def test_it_runs_without_django_and_its_exit_code_tells(serve, tmp_path):
-    lines = [line for part in GOOD.values() for line in part] + ["mail A 192.0.2.25"]
-    server = serve({"example.org": lines, **OTHERS})
-    words = ["example.org", "--return-path", "bounces@example.org", "--selector", "s1", "--sends-from", "192.0.2.25"]
-    program = (
-        "import sys; from dbmail.doctor.__main__ import main; code = main(sys.argv[1:]);"
-        "assert not any(name.split('.')[0] == 'django' for name in sys.modules); sys.exit(code)"
-    )
-    command = [sys.executable, "-c", program, *words, "--dns-only", "--resolver", server.address, "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed words
-    assert done.returncode == 1, done.stderr  # nobody could be asked about the relay and the page
-    report = json.loads(done.stdout)
-    assert report["level"] == "warning"
-    assert {f["level"] for f in report["findings"] if f["check"] in ("mx", "spf", "dkim", "dmarc")} == {"ok"}
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        [],
-        ["nodots"],
-        ["example.org", "--relay", "host:port"],
-        ["example.org", "--sends-from", "here"],
-        ["example.org", "--return-path", "x"],
-        ["example.org", "--resolver", "here"],
-    ],
-)
-def test_wrong_arguments_are_told_apart_from_findings(words, capsys):
-    assert main(words) == 64
-    assert capsys.readouterr().err
-
-
-def test_the_text_names_what_to_do_and_the_record(serve, capsys):
-    server = serve({"example.org": GOOD["mx"]})
-    assert main(["example.org", "--dns-only", "--resolver", server.address]) == 2
-    text = capsys.readouterr().out
-    assert "FAILURE example.org: spf: There is no SPF record." in text
-    assert "-> Publish one." in text
-    assert '_dmarc.example.org. IN TXT "v=DMARC1; p=none' in text

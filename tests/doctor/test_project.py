@@ -14,7 +14,7 @@ from dbmail.doctor.project import examine_project, project_setup
 from dbmail.feedback.events import NewEvent, record_events
 from dbmail.models import Suppression, TextOfEmail
 
-from .test_doctor import GOOD, OTHERS, of
+from .zones import GOOD, OTHERS, of
 
 ZONES = {"example.org": [line for part in GOOD.values() for line in part] + ["mail A 192.0.2.25"], **OTHERS}
 
