@@ -6,6 +6,7 @@ from ..delivery.send import send_mail
 from ..rendering.variables import ActionHandler
 from .audience import PersistentQueryFilter
 from .broadcast import MessageRequest, MessageVars
+from .draft import DraftChange
 from .events import MailEvent
 from .incoming import EmailList, Forward, IncomingMessage, PlainRedirect
 from .mail import Attempt, EmailRequest, TextOfEmail
@@ -17,6 +18,7 @@ __all__ = [
     "Attempt",
     "CustomSMTPBackend",
     "DoctorReport",
+    "DraftChange",
     "EmailList",
     "EmailRequest",
     "Forward",

@@ -19,12 +19,13 @@ from ..broadcasts.notices import report_request_failed
 from ..conf import check_category, config
 from ..database import wake_workers
 from ..delivery.from_address import author
-from ..exceptions import DbmailError, RenderFailed
+from ..exceptions import DbmailError, RenderFailed, UnresolvableQuery
 from ..models import EmailRequest, MessageRequest, TextOfEmail
 from ..models.mail import copy_key, new_message_id
 from ..models.suppression import Suppression
 from ..rendering.message import MessageRenderer, Rendered
 from ..suppression.entries import not_sent, suppressed
+from .approval import check_approved
 from .compose import request_headers
 from .record import insert_rows
 from .worker import ended, identity, provably_dead
@@ -42,6 +43,8 @@ _FIELDS = (
 _ADDRESS, _STATE = _FIELDS.index("address"), _FIELDS.index("state")
 _UNTRIED = (None, 0, "", None, False)
 
+#: Errors that may quote what is stored about a person, or in the conditions of an audience.
+_PERSONAL = (RenderFailed, UnresolvableQuery)
 #: Characters of rendered mail after which a chunk is closed early: memory is bounded also for big bodies.
 _CHUNK_TEXT = 16_000_000
 #: Recipients without a usable address that are named in the progress.
@@ -66,7 +69,7 @@ def process_in_chunks(request: MessageRequest) -> Generator[int, None, None]:
     try:
         yield from _Processing(request, worker).chunks()
     except DbmailError as error:
-        _fail(request, str(error))
+        _fail(request, str(error), is_open=not isinstance(error, _PERSONAL))
         raise
     except (OperationalError, InterfaceError, IntegrityError):
         raise  # no fault of the request: the next pass goes on with it
@@ -101,10 +104,11 @@ def _take(request: MessageRequest, worker: str) -> bool:
     return bool(taken)
 
 
-def _fail(request: MessageRequest, reason: str) -> None:
+def _fail(request: MessageRequest, reason: str, is_open: bool = False) -> None:
+    """`is_open`: the reason quotes nobody's data."""
     log.error("Request %s: failed: %s", request.pk, reason)
     failed = MessageRequest.objects.filter(pk=request.pk, state=State.PROCESSING)
-    if failed.update(state=State.FAILED, state_reason=reason):
+    if failed.update(state=State.FAILED, state_reason=reason, reason_is_open=is_open):
         request.refresh_from_db()
         report_request_failed(request)
 
@@ -127,6 +131,7 @@ class _Chunk:
 class _Processing:
     def __init__(self, request: MessageRequest, worker: str) -> None:
         self.request, self.worker = request, worker
+        check_approved(request)
         self.sender = str(author(request).sender)
         check_category(request.category)  # a name that was never declared is one that nobody could leave
         self.scope = request.category or Suppression.ALL
@@ -258,7 +263,7 @@ class _Processing:
             state = State.DONE
             reason = _why_nobody(self.request.progress)
         MessageRequest.objects.filter(pk=self.request.pk, claimed_by=self.worker, state=State.PROCESSING).update(
-            processed=True, state=state, state_reason=reason
+            processed=True, state=state, state_reason=reason, reason_is_open=False
         )
         log.info("Request %s: processed, %s mails", self.request.pk, self.request.progress.get("mails", 0))
 
