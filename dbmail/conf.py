@@ -114,7 +114,8 @@ class Config:
     audience_fields: tuple[str, ...] = ()
     #: People above which a broadcast is large: its audience is pointed out, and sending it takes `approval`.
     large_audience: int = 2000
-    #: What sending to a large audience takes: "typed" (the number of people) or "second" (another person).
+    #: What sending to a large audience takes: "typed" (the number of people) or "second" (a person who has neither
+    #: begun nor changed it).
     approval: str = "typed"
     #: Handlers of incoming mail of the project's own, as dotted paths; a row names the last part.
     handlers: tuple[str, ...] = ()

@@ -75,13 +75,13 @@ def note_approval(request: MessageRequest, by: Any) -> None:
 
 def note_copy(earlier: MessageRequest, copy: MessageRequest) -> None:
     """A copy of what nobody else has approved yet is still the work of those who wrote it."""
-    for by in get_user_model()._default_manager.filter(pk__in=_authors(earlier) - {copy.creator_id}).order_by("pk"):
+    for by in get_user_model()._base_manager.filter(pk__in=_authors(earlier) - {copy.creator_id}).order_by("pk"):
         note_change(copy, by, ["copied"])
 
 
 def authors(request: MessageRequest) -> list[Any]:
     """Who may not be the second person: whoever began the broadcast, or changed it since somebody else let it go."""
-    return list(get_user_model()._default_manager.filter(pk__in=_authors(request)).order_by("pk"))
+    return list(get_user_model()._base_manager.filter(pk__in=_authors(request)).order_by("pk"))
 
 
 def _authors(request: MessageRequest) -> set[Any]:

@@ -8,7 +8,7 @@
   let now = JSON.parse(document.getElementById("watch-now").textContent);
   let history = [[Date.now(), now.left]];
 
-  const signature = (numbers) => JSON.stringify([numbers.state, numbers.reason, numbers.counts.failed, numbers.counts.in_doubt, numbers.counts.expired]);
+  const signature = (numbers) => JSON.stringify([numbers.state, numbers.reason, numbers.few, numbers.counts.failed, numbers.counts.in_doubt, numbers.counts.expired]);
 
   async function look() {
     let seen;
@@ -27,6 +27,7 @@
   }
 
   function show() {
+    if (now.few || !document.getElementById("bar-sent")) return; // so few mails are not counted, or were not just now
     for (const place of parts.querySelectorAll("[data-count]")) place.textContent = now.shown[place.dataset.count] ?? "";
     bar("bar-made", now.looked_at, now.people);
     bar("bar-sent", now.left, now.made);
