@@ -89,6 +89,10 @@ class UnknownCategory(DbmailError, ValueError):
     """A category that DBMAIL["CATEGORIES"] does not declare: nobody could leave it, or has."""
 
 
+class NotApproved(DbmailError):
+    """What would go out is not what a second person let go (DBMAIL["LARGE_AUDIENCE"]["APPROVAL"])."""
+
+
 class InvalidToken(DbmailError, ValueError):
     """A signed token (unsubscribe, return path) is not one of ours."""
 

@@ -11,12 +11,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_safe
 
+from .broadcasts.published import published
 from .exceptions import DbmailError
-from .models import MessageRequest
 from .rendering.message import MessageRenderer, Rendered
 from .rendering.text import is_html
 
-_HIDDEN = (MessageRequest.State.DRAFT, MessageRequest.State.CANCELLED, MessageRequest.State.FAILED)
 _PAGE_POLICY = "default-src 'none'; style-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'"
 # The message is the admins' HTML: styles and pictures, but no script, no form, no origin of ours.
 _BODY_POLICY = (
@@ -51,7 +50,7 @@ def public_body(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _rendered(pk: int) -> Rendered:
-    request = get_object_or_404(MessageRequest.objects.exclude(state__in=_HIDDEN), pk=pk, public=True)
+    request = get_object_or_404(published(), pk=pk)
     try:
         return MessageRenderer(request).render(nobody()).as_example()
     except DbmailError as error:

@@ -1,8 +1,15 @@
 """/email/<id>: what the whole world may see."""
 
-import pytest
+from datetime import timedelta
 
-from .builders import a_request, a_user
+import pytest
+from django.core.management import call_command
+from django.urls import reverse
+from django.utils import timezone
+
+from dbmail.models import MessageRequest, TextOfEmail
+
+from .builders import a_mail, a_request, a_user
 
 pytestmark = pytest.mark.django_db
 
@@ -20,7 +27,9 @@ def test_a_public_broadcast_is_shown_without_any_recipient(client):
 
 
 def test_html_is_shown_in_a_sandbox(client):
-    request = a_request(public=True, msgtext="<html><script>alert(1)</script><p>Dear {{ user.first_name }}</html>")
+    request = a_request(
+        public=True, state="done", msgtext="<html><script>alert(1)</script><p>Dear {{ user.first_name }}</html>"
+    )
     page = client.get(f"/email/{request.pk}")
     assert "<script>" not in page.content.decode()
     assert f'src="/email/{request.pk}/body" sandbox="' in page.content.decode()
@@ -30,12 +39,77 @@ def test_html_is_shown_in_a_sandbox(client):
     assert "Dear [first name]" in body.content.decode()
 
 
+@pytest.mark.parametrize("state", ["draft", "scheduled", "paused", "failed", "cancelled"])
+def test_it_cannot_be_read_before_sending_begins(client, state):
+    request = a_request(public=True, msgtext="<html>Soon", state=state)
+    for page in (f"/email/{request.pk}", f"/email/{request.pk}/body"):
+        assert client.get(page).status_code == 404
+
+
+@pytest.mark.parametrize("state", ["processing", "sending", "done"])
+def test_it_is_open_while_it_is_being_sent_and_after(client, state):
+    assert client.get(f"/email/{a_request(public=True, state=state).pk}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"state": "paused"}, 200),
+        ({"state": "failed"}, 200),
+        ({"state": "cancelled"}, 200),
+        ({"state": "scheduled"}, 200),  # resumed, and the next pass goes on with it
+        ({"state": "scheduled", "processed_by": timezone.now() + timedelta(days=1)}, 404),
+        ({"state": "draft"}, 404),  # it is being corrected
+        ({"state": "done", "public": False}, 404),
+    ],
+)
+def test_what_some_have_got_already_stays_readable(client, fields, status):
+    request = a_request(**{"public": True, **fields})
+    mail = a_mail("ann@example.org", messagerequest=request, state="queued")
+    if fields["state"] != "done":
+        assert client.get(f"/email/{request.pk}").status_code == 404  # nothing has left yet
+    TextOfEmail.objects.filter(pk=mail.pk).update(state="sent", sent=timezone.now())
+    assert client.get(f"/email/{request.pk}").status_code == status
+
+
+def test_a_broadcast_for_later_is_read_by_nobody_until_it_goes_out(client, relay):
+    a_user("ann")
+    request = a_request(public=True, processed_by=timezone.now() + timedelta(days=3))
+    call_command("dbmail_cron")
+    assert client.get(f"/email/{request.pk}").status_code == 404
+    MessageRequest.objects.update(processed_by=timezone.now())
+    call_command("dbmail_cron")
+    assert relay.recipients() and client.get(f"/email/{request.pk}").status_code == 200
+
+
+def test_the_screens_say_when_the_public_page_opens_instead_of_leading_to_none(admin_client):
+    request = a_request(public=True)
+    page = reverse("admin:dbmail_messagerequest_change", args=[request.pk])
+    assert f'href="/email/{request.pk}"' not in admin_client.get(page).content.decode()
+    assert "anyone may read it when it is being sent" in admin_client.get(page).content.decode()
+    MessageRequest.objects.update(state="done")
+    assert f'href="/email/{request.pk}"' in admin_client.get(page).content.decode()
+
+
+def test_a_link_to_a_page_that_nobody_may_read_is_warned_of(admin_client):
+    draft = a_request(state="draft", msgtext="{{ request.public_url }} {{ unsubscribe_url }}")
+    page = reverse("admin:dbmail_messagerequest_preview", args=[draft.pk])
+
+    def warned():
+        return [finding["field"] for finding in admin_client.post(page).json()["findings"]]
+
+    assert "public" in warned()
+    MessageRequest.objects.update(public=True)
+    assert "public" not in warned()
+
+
 @pytest.mark.parametrize("fields", [{"public": False}, {"state": "draft"}, {"state": "cancelled"}])
 def test_anything_else_is_not_found(client, fields):
     request = a_request(**{"public": True, **fields})
     assert client.get(f"/email/{request.pk}").status_code == 404
     assert client.get(f"/email/{request.pk}/body").status_code == 404
-    assert client.get("/email/999999").status_code == 404
+    for number in ("999999", "9" * 30, "9" * 5000):
+        assert client.get(f"/email/{number}").status_code == 404
 
 
 def test_a_broadcast_that_cannot_be_shown_is_not_found(client):

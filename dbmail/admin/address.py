@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from ..broadcasts.insight import trace
 from ..models import Suppression
 from ..suppression.entries import lift
+from .given import line, number
 from .permissions import may_see_recipients
 
 #: Characters of the reason for lifting a suppression.
@@ -25,12 +26,12 @@ def page(admin: Any, request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     if request.method == "POST":
         return _lift(admin, request)
-    return _page(admin, request, request.GET.get("q", "").strip())
+    return _page(admin, request, line(request.GET, "q"))
 
 
 def _page(admin: Any, request: HttpRequest, wanted: str, unexplained: int | None = None) -> HttpResponse:
     """`unexplained`: the suppression that was to be lifted without a reason."""
-    found = trace(wanted) if "@" in wanted and "\0" not in wanted else None
+    found = trace(wanted) if "@" in wanted else None
     context = {
         **admin.admin_site.each_context(request),
         "opts": admin.opts,
@@ -48,9 +49,8 @@ def _lift(admin: Any, request: HttpRequest) -> HttpResponse:
     """End one suppression, for a reason that is kept with it and in the history."""
     if not request.user.has_perm("dbmail.delete_suppression"):
         raise PermissionDenied
-    given = request.POST.get("suppression", "")
-    row = get_object_or_404(Suppression, pk=given if given.isdecimal() else 0)
-    because = " ".join(request.POST.get("because", "").split())[:REASON_LENGTH]
+    row = get_object_or_404(Suppression, pk=number(line(request.POST, "suppression")))
+    because = line(request.POST, "because", REASON_LENGTH)
     if not because:
         return _page(admin, request, row.address, unexplained=row.pk)
     if lift(row.address, scope=row.scope, by=request.user.get_username(), because=because):

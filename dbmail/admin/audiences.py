@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from ..models import PersistentQueryFilter
-from .paging import FastList
+from .paging import FastList, wanted
 from .permissions import may_see_recipients
 
 
@@ -26,7 +26,7 @@ class PersistentQueryFilterAdmin(FastList):
         return ["useful_name", "item_model", *shown, "create_ts"]
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> Any:
-        term = search_term.strip()
+        term = wanted(search_term)
         if term.isdecimal() or not term:
             return super().get_search_results(request, queryset, search_term)
         return queryset.filter(useful_name__istartswith=term), False

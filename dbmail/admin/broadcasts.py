@@ -7,15 +7,17 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
+from ..broadcasts.approval import note_change
 from ..models import MessageRequest, MessageVars
 from . import compose, confirm, export, preview, start, survey, watch
-from .paging import FastList, LeanList, StateFilter, badge
+from .paging import FastList, LeanList, StateFilter, badge, wanted
 from .permissions import ReadOnly, may_compose, may_prepare, may_see_recipients, may_send
 
 #: View of one broadcast: (model admin, request, broadcast) -> response
@@ -26,6 +28,8 @@ class BroadcastList(LeanList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.result_list = watch.with_waiting(list(self.result_list))
+        for broadcast in self.result_list:
+            broadcast.exact = may_see_recipients(request.user)
 
 
 @admin.register(MessageRequest)
@@ -121,7 +125,7 @@ class MessageRequestAdmin(FastList):
         return BroadcastList
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> Any:
-        term = search_term.strip()
+        term = wanted(search_term)
         if term.isdecimal() or not term:
             return super().get_search_results(request, queryset, search_term)
         return queryset.filter(subject__istartswith=term), False
@@ -144,7 +148,7 @@ class MessageRequestAdmin(FastList):
 
     @admin.display(description=_("mails"))
     def mails_made(self, broadcast: MessageRequest) -> str:
-        return watch.progress_in_list(broadcast)
+        return watch.progress_in_list(broadcast, getattr(broadcast, "exact", False))
 
 
 @admin.register(MessageVars)
@@ -162,3 +166,8 @@ class MessageVarsAdmin(ReadOnly, FastList):
         """With its draft only."""
         draft = obj is None or obj.messagerequest.state == MessageRequest.State.DRAFT
         return draft and request.user.has_perm("dbmail.delete_messagerequest")
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        with transaction.atomic():
+            note_change(obj.messagerequest, request.user, [obj.provider_name])
+            super().delete_model(request, obj)

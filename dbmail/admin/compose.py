@@ -21,6 +21,7 @@ from ..people import address_of
 from ..preflight.palette import palette
 from . import draft as drafts
 from .body_field import body_field
+from .given import line
 from .permissions import may_compose, may_see_recipients, may_send
 from .preview import sample_user
 
@@ -43,10 +44,12 @@ def page(admin: Any, request: HttpRequest, draft: MessageRequest) -> HttpRespons
     if request.method == "POST":
         form = drafts.DraftForm(request.POST)
         form.apply(draft)
-        if request.POST.get("token") != token:
+        try:
+            is_kept = drafts.save(draft, request.user, request.POST.get("token"))
+        except drafts.Outdated:
             messages.error(request, _("Somebody else has changed this draft. What you see is yours, not saved yet."))
             return _page(admin, request, draft, token)
-        if not drafts.save(draft):
+        if not is_kept:
             messages.error(request, _("This broadcast is no draft any more: nothing was changed."))
         else:
             admin.log_change(request, draft, _("Changed the draft."))
@@ -68,12 +71,14 @@ def save(admin: Any, request: HttpRequest, draft: MessageRequest) -> HttpRespons
     """Autosave. `token` is that of the page's last save: another one means that somebody else changed the draft."""
     if draft.state != MessageRequest.State.DRAFT:
         return JsonResponse({"problem": _("This broadcast is no draft any more. Reload the page.")}, status=409)
-    if request.POST.get("token") != drafts.fingerprint(draft):
-        problem = _("Somebody else has changed this draft, or you did in another window. Reload the page to see it.")
-        return JsonResponse({"problem": problem}, status=409)
     form = drafts.DraftForm(request.POST)
     form.apply(draft)
-    if not drafts.save(draft):
+    try:
+        is_kept = drafts.save(draft, request.user, request.POST.get("token"))
+    except drafts.Outdated:
+        problem = _("Somebody else has changed this draft, or you did in another window. Reload the page to see it.")
+        return JsonResponse({"problem": problem}, status=409)
+    if not is_kept:
         return JsonResponse({"problem": _("This broadcast is no draft any more. Reload the page.")}, status=409)
     kept = MessageRequest.objects.select_related("recipients").filter(pk=draft.pk).first()
     if kept is None:
@@ -83,7 +88,7 @@ def save(admin: Any, request: HttpRequest, draft: MessageRequest) -> HttpRespons
 
 def name_audience(admin: Any, request: HttpRequest, draft: MessageRequest) -> HttpResponse:
     """Keep the draft's audience under a name, to be chosen again."""
-    name = " ".join(request.POST.get("name", "").split())[:200]
+    name = line(request.POST, "name", 200)
     if not name or tree_of(draft.recipients.q_filter) == NOBODY:
         return JsonResponse({"problem": _("Choose an audience, and enter a name for it.")})
     PersistentQueryFilter.objects.filter(pk=draft.recipients_id).update(useful_name=name)
@@ -106,6 +111,7 @@ def _context(admin: Any, request: HttpRequest, draft: MessageRequest) -> dict[st
         "subtitle": draft.subject or None,
         "original": draft,
         "draft": draft,
+        "reason": draft.reason_for(may_see_recipients(request.user)),
         "values": drafts.initial(draft),
         "body_field": field,
         "body_media": media,

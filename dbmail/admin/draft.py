@@ -7,15 +7,18 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth import get_user_model
+from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..audience import stored_query
 from ..audience.builder import parse_tree, to_q, tree_of
+from ..broadcasts.approval import note_change, version_of
 from ..conf import category_choices, layout_choices
 from ..exceptions import DbmailError, UnstorableQuery
 from ..models import MessageRequest, PersistentQueryFilter
 from ..times import as_shown
+from .given import check_time
 
 #: How browsers write a datetime-local.
 _TIME_FORMATS = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
@@ -54,13 +57,22 @@ class DraftForm(forms.Form):
     def clean_subject(self) -> str:
         return " ".join(self.cleaned_data["subject"].split())
 
+    def clean_processed_by(self) -> datetime | None:
+        return check_time(self.cleaned_data["processed_by"])
+
+    def clean_not_after(self) -> datetime | None:
+        return check_time(self.cleaned_data["not_after"])
+
     def clean_audience(self) -> PersistentQueryFilter | None:
         """The audience as a row that may not be saved yet; None for the one that the draft has."""
         text = self.cleaned_data["audience"]
-        tree = parse_tree(text) if text else None
-        if tree is None:
+        if not text:
             return None
         label = get_user_model()._meta.label
+        try:
+            tree = parse_tree(text)
+        except UnstorableQuery as error:
+            raise forms.ValidationError(str(error)) from None
         if isinstance(tree, dict) and "filter" in tree:
             found = PersistentQueryFilter.objects.filter(item_model=label, pk=_number(tree["filter"])).first()
             if found is None:
@@ -87,7 +99,7 @@ class DraftForm(forms.Form):
 
 
 def _number(value: Any) -> int:
-    return value if isinstance(value, int) and 0 < value < 2**63 else 0
+    return value if type(value) is int and 0 < value < 2**63 else 0
 
 
 def _set_reply_to(draft: MessageRequest, value: str) -> None:
@@ -107,20 +119,39 @@ def reply_to(draft: MessageRequest) -> str:
         return ""
 
 
-def save(draft: MessageRequest) -> bool:
-    """Keep the fields of `draft`; False where it is no draft any more (somebody has just sent it)."""
-    before = MessageRequest.objects.select_related("recipients").get(pk=draft.pk).recipients
-    if draft.recipients.pk is None:
-        draft.recipients = PersistentQueryFilter.create_from_Q(
-            get_user_model(), stored_query.load_query(draft.recipients.q_filter)
-        )
-    values = {name: getattr(draft, name) for name in _FIELDS}
-    kept = MessageRequest.objects.filter(pk=draft.pk, state=MessageRequest.State.DRAFT).update(
-        recipients=draft.recipients, **values
-    )
-    if before.pk != draft.recipients.pk:
-        _drop_unused(before, draft)
-    return bool(kept)
+class Outdated(Exception):
+    """Somebody else has changed the draft since the page was loaded."""
+
+
+def save(draft: MessageRequest, by: Any, token: str | None) -> bool:
+    """Keep the fields of `draft`, and who changed which; False where it is no draft any more: somebody just sent it.
+
+    Raises Outdated where it is not what `token` was made of any more.
+    """
+    with transaction.atomic():
+        rows = MessageRequest.objects.select_for_update().filter(pk=draft.pk, state=MessageRequest.State.DRAFT)
+        stored = rows.first()
+        if stored is None:
+            return False
+        if token != fingerprint(stored):
+            raise Outdated
+        if draft.recipients.pk is None:
+            draft.recipients = PersistentQueryFilter.create_from_Q(
+                get_user_model(), stored_query.load_query(draft.recipients.q_filter)
+            )
+        changed = [
+            name for name in (*_FIELDS, "recipients_id") if _differs(getattr(stored, name), getattr(draft, name))
+        ]
+        if changed:
+            rows.update(recipients=draft.recipients, **{name: getattr(draft, name) for name in _FIELDS})
+            note_change(draft, by, changed)
+        if stored.recipients_id != draft.recipients_id:
+            _drop_unused(stored.recipients, draft)
+    return True
+
+
+def _differs(before: Any, after: Any) -> bool:
+    return (before or "") != (after or "")
 
 
 def _drop_unused(audience: PersistentQueryFilter, draft: MessageRequest) -> None:
@@ -133,10 +164,7 @@ def _drop_unused(audience: PersistentQueryFilter, draft: MessageRequest) -> None
 
 def fingerprint(draft: MessageRequest) -> str:
     """Equal for two equal drafts: tells whether somebody else has changed it since the page was loaded."""
-    times = [moment.timestamp() if moment else 0 for moment in (draft.processed_by, draft.not_after)]
-    parts = [getattr(draft, name) or "" for name in _FIELDS if name not in ("processed_by", "not_after")]
-    text = json.dumps([*map(str, parts), *times, draft.recipients.q_filter, draft.state])
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:24]
+    return hashlib.sha256(f"{version_of(draft)} {draft.state}".encode()).hexdigest()[:24]
 
 
 def initial(draft: MessageRequest) -> dict[str, Any]:

@@ -17,8 +17,9 @@ from django.views.decorators.http import require_POST
 from ..exceptions import DbmailError
 from ..incoming.moderation import approve, legible, prospect, reject, replay
 from ..models import IncomingMessage, MailEvent
+from .given import line
 from .paging import FastList, StateFilter, WordFilter, badge
-from .permissions import ReadOnly, RecipientsOnly, may_moderate, may_see_recipients
+from .permissions import ReadOnly, RecipientsOnly, may_moderate, may_see_recipients, what_it_said
 
 #: Characters of a held message that a moderator reads here.
 _SHOWN = 20_000
@@ -104,7 +105,7 @@ class IncomingMessageAdmin(ReadOnly, FastList):
                 return back
             plan, missing = prospect(message)
         except Exception as error:  # a handler is the project's code; what it raises is what the person wants to see
-            messages.error(request, f"{type(error).__name__}: {error}")
+            messages.error(request, what_it_said(error, request.user))
             return back
         context = {
             **self.admin_site.each_context(request),
@@ -130,7 +131,7 @@ class IncomingMessageAdmin(ReadOnly, FastList):
                 decision = approve(message, request.user)
                 said = _("Approved: %(reason)s") % {"reason": decision.reason}
             else:
-                reject(message, request.user, request.POST.get("note", "").strip()[:500])
+                reject(message, request.user, line(request.POST, "note", 500))
                 said = _("Rejected. Its author is told nothing.")
         except DbmailError as error:
             messages.error(request, str(error))

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
 from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
@@ -12,7 +13,7 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from ..addresses import normalise
+from ..addresses import normalise, one_line
 from ..models.choices import meaning_of, word_of
 
 #: Rows that can be reached by paging. Further ones are found by a filter or a search.
@@ -62,6 +63,8 @@ class WordFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
         if not self.value():
             return queryset
+        if self.value() not in dict(self.lookup_choices):
+            raise IncorrectLookupParameters
         wanted = Q(**{str(self.parameter_name): self.value()})
         term = request.GET.get(SEARCH_VAR, "").strip()
         # Said in a way that SQLite has no index for: it takes one of a word to be as good as one of an address.
@@ -84,7 +87,28 @@ class LeanList(ChangeList):
         return super().get_queryset(request, exclude_parameters).defer(*self.model_admin.not_listed)
 
 
-class FastList(admin.ModelAdmin):
+#: Characters of a search: the longest address, and far below what a database takes as a pattern.
+_LONGEST_SEARCH = 320
+
+
+def wanted(search_term: str) -> str:
+    """What was typed into a search box, as a database takes it."""
+    return one_line(search_term)[:_LONGEST_SEARCH]
+
+
+class OnlyOffered(admin.ModelAdmin):
+    """A list that is filtered by what it offers and by nothing else: the value of any other column could be guessed
+    at in the address bar, letter by letter."""
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        offered = {getattr(one, "parameter_name", one) for one in self.list_filter}
+        return lookup.removesuffix("__exact").removesuffix("__isnull") in offered and "\0" not in value
+
+    def get_search_results(self, request: HttpRequest, queryset: "QuerySet[Any]", search_term: str) -> Any:
+        return super().get_search_results(request, queryset, wanted(search_term))
+
+
+class FastList(OnlyOffered):
     """A list without a full count, searched by exact key and exact address only.
 
     `search_ids` and `search_addresses` name the columns, which must have an index.
@@ -122,7 +146,7 @@ class FastList(admin.ModelAdmin):
     ) -> tuple["QuerySet[Any]", bool]:
         """The keys first, from one index after the other, then the rows of those keys and nothing else: a database
         that is asked for all at once may read every mail of a broadcast, or of a state."""
-        term = search_term.strip()
+        term = wanted(search_term)
         if not term:
             return queryset, False
         if "@" in term:

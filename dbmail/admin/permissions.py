@@ -3,6 +3,9 @@
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
+
+from ..exceptions import DbmailError
 
 
 def may_compose(user: Any) -> bool:
@@ -38,6 +41,13 @@ def may_run_doctor(user: Any) -> bool:
 def may_see_doctor(user: Any) -> bool:
     """Read what it found."""
     return bool(user.has_perm("dbmail.view_doctorreport")) or may_run_doctor(user)
+
+
+def what_it_said(error: Exception, user: Any) -> str:
+    """An error of the project's own code, as `user` may read it: it may quote anything, an address too."""
+    if isinstance(error, DbmailError) or may_see_recipients(user):
+        return f"{type(error).__name__}: {error}"
+    return _("%(error)s. Who may see recipients sees the rest.") % {"error": type(error).__name__}
 
 
 class RecipientsOnly:

@@ -1,5 +1,6 @@
 """A draft as one recipient would get it."""
 
+import re
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -26,20 +27,26 @@ from ..rendering.message import MessageRenderer, Rendered
 from ..rendering.text import is_html
 from ..views import nobody
 from . import draft as drafts
-from .permissions import may_see_doctor, may_see_recipients
+from .given import line
+from .numbers import said
+from .permissions import may_compose, may_see_doctor, may_see_recipients
 
-#: The mail's own styles and pictures, no script. The page may read where it is scrolled to: same origin, no scripts.
+#: The mail's own styles, no script. The page may read where it is scrolled to: same origin, no scripts.
+#: Pictures come from this site only, unless one view asks for all: the address of a picture elsewhere may carry what
+#: a person's data says to whoever wrote the text, when another previews it.
 _POLICY = (
     "sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox; default-src 'none'; "
-    "style-src 'unsafe-inline'; img-src https: data:; font-src https: data:; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'self'"
+    "style-src 'unsafe-inline'; img-src {source} data:; font-src {source} data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'self'"
 )
+#: An element of which a browser may look a host up before it asks any policy; in a mail it does nothing.
+_LINK = re.compile(r"<link(?=[\s/>])", re.IGNORECASE)
 _FOUND = 12
 
 
 def draft_of(request: HttpRequest, stored: MessageRequest) -> MessageRequest:
     """The draft as the page shows it now (not saved), or as it is stored where the page sends no text."""
-    if "subject" in request.POST and stored.state == MessageRequest.State.DRAFT:
+    if "subject" in request.POST and stored.state == MessageRequest.State.DRAFT and may_compose(request.user):
         drafts.DraftForm(request.POST).apply(stored)
     return stored
 
@@ -60,8 +67,8 @@ def sample_user(request: HttpRequest, draft: MessageRequest, pk: str = "") -> An
 def as_json(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpResponse:
     """Subject, text, headers and what is wrong, while it is being written."""
     draft = draft_of(request, stored)
-    user = sample_user(request, draft, request.POST.get("as", ""))
-    findings = _errors(draft)
+    user = sample_user(request, draft, line(request.POST, "as"))
+    findings = _errors(draft, request.user)
     shown: dict[str, Any] = {"as": "" if user._state.adding else str(user.pk), "as_name": in_words(user)}
     try:
         rendered = MessageRenderer(draft).render(user)
@@ -74,6 +81,9 @@ def as_json(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpRes
     else:
         shown |= {"subject": mail.subject, "html": is_html(mail.body), "headers": _headers(draft, user)}
         shown["text"] = mail.plaintext or mail.body
+        if not draft.public and "public_url" in f"{draft.subject}{draft.msgtext}":
+            message = _("{{ request.public_url }} leads nowhere as long as the public may not read it.")
+            findings.append(Finding(Level.WARNING, "public", message))
         findings += check_content(_content(mail, rendered.has_unsubscribe_link))
     shown["findings"] = [as_data(finding) for finding in findings]
     return JsonResponse(shown)
@@ -92,13 +102,15 @@ def _content(rendered: Rendered, has_link: bool) -> Content:
     )
 
 
-def _errors(draft: MessageRequest) -> list[Finding]:
+def _errors(draft: MessageRequest, user: Any) -> list[Finding]:
     found = []
     for field, errors in request_errors(draft).items():
         for error in errors:
             line = (error.params or {}).get("line")
-            field = "audience" if field == "recipients" else field
-            found.append(Finding(Level.ERROR, field, " ".join(error.messages), line))
+            message = " ".join(error.messages)
+            if field == "recipients":
+                field, message = "audience", said(UnresolvableQuery(message), user)
+            found.append(Finding(Level.ERROR, field, message, line))
     return found
 
 
@@ -144,23 +156,28 @@ def _headers(draft: MessageRequest, user: Any) -> list[tuple[str, str]]:
 
 @xframe_options_sameorigin
 def as_html(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpResponse:
-    """The HTML body alone, for the sandboxed frame; as harmless when it is opened by itself."""
+    """The HTML body alone, for the sandboxed frame; as harmless when it is opened by itself.
+
+    `pictures` in the form: this answer alone loads them from elsewhere too.
+    """
     draft = draft_of(request, stored)
-    user = sample_user(request, draft, request.POST.get("as", ""))
+    user = sample_user(request, draft, line(request.POST, "as"))
     try:
         body = MessageRenderer(draft).render(user).as_example().body
     except DbmailError as error:
         body = f"<p>{escape(str(error))}</p>"
     # Links open beside the page, not in the frame. At the end: before a doctype it would change how the mail looks.
-    response = HttpResponse(f'{body}<base target="_blank">' if is_html(body) else f"<pre>{escape(body)}</pre>")
-    response["Content-Security-Policy"] = _POLICY
+    html = f'{_LINK.sub("<link-", body)}<base target="_blank">' if is_html(body) else f"<pre>{escape(body)}</pre>"
+    response = HttpResponse(html)
+    response["Content-Security-Policy"] = _POLICY.format(source="https:" if "pictures" in request.POST else "'self'")
+    response["X-DNS-Prefetch-Control"] = "off"
     response["Referrer-Policy"] = "no-referrer"
     return response
 
 
 def people(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpResponse:
     """Recipients whose name begins with, or whose address is, what was typed."""
-    wanted = request.GET.get("q", "").strip()
+    wanted = line(request.GET, "q")
     if not wanted:
         return JsonResponse({"people": []})
     model = get_user_model()

@@ -16,12 +16,13 @@ from ..incoming.route import Plan
 from ..incoming.rows import unreachable
 from ..models import EmailList, PlainRedirect
 from ..models.choices import word_of
-from .paging import FastList
-from .permissions import may_see_recipients
+from .given import line
+from .paging import FastList, OnlyOffered, wanted
+from .permissions import may_see_recipients, what_it_said
 
 
 @admin.register(EmailList)
-class EmailListAdmin(admin.ModelAdmin):
+class EmailListAdmin(OnlyOffered):
     list_display = ["regex", "seq", "handler", "subject_prefix", "posters", "admin_hold", "description"]
     list_filter = ["handler", "admin_hold"]
     search_fields = ["regex", "description"]
@@ -49,14 +50,14 @@ class EmailListAdmin(admin.ModelAdmin):
         """Where would mail to an address go? Nothing is sent or stored."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        wanted = request.GET.get("q", "").strip()
-        sender = request.GET.get("sender", "").strip()
-        plan, problem = _plan(wanted, sender) if wanted else (None, "")
+        address = line(request.GET, "q")
+        sender = line(request.GET, "sender")
+        plan, problem = _plan(address, sender, request.user) if address else (None, "")
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": _("Where would mail go?"),
-            "wanted": wanted,
+            "wanted": address,
             "sender": sender,
             "plan": plan,
             "problem": problem,
@@ -66,11 +67,11 @@ class EmailListAdmin(admin.ModelAdmin):
         return TemplateResponse(request, "admin/dbmail/emaillist/tester.html", context)
 
 
-def _plan(address: str, sender: str) -> tuple[Plan | None, str]:
+def _plan(address: str, sender: str, user: Any) -> tuple[Plan | None, str]:
     try:
         return plan_for(address, sender or "somebody@elsewhere.invalid"), ""
     except Exception as error:  # a handler is the project's code; what it raises is what the person wants to see
-        return None, f"{type(error).__name__}: {error}"
+        return None, what_it_said(error, user)
 
 
 @admin.register(PlainRedirect)
@@ -81,7 +82,7 @@ class PlainRedirectAdmin(FastList):
     def get_search_results(
         self, request: HttpRequest, queryset: "QuerySet[Any]", search_term: str
     ) -> tuple["QuerySet[Any]", bool]:
-        return queryset.filter(original__istartswith=search_term.strip()), False
+        return queryset.filter(original__istartswith=wanted(search_term)), False
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return may_see_recipients(request.user) and super().has_module_permission(request)
@@ -91,3 +92,7 @@ class PlainRedirectAdmin(FastList):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return may_see_recipients(request.user) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """What is deleted is shown first."""
+        return may_see_recipients(request.user) and super().has_delete_permission(request, obj)

@@ -12,7 +12,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from ..audience.builder import NOBODY, to_q
+from ..broadcasts.approval import note_copy
 from ..models import MessageRequest, MessageVars, PersistentQueryFilter
+from .given import line, number
 
 _SHOWN = 20
 _COPIED = (
@@ -31,13 +33,13 @@ _COPIED = (
 
 def page(admin: Any, request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
-        given = request.POST.get("from", "")
-        earlier = get_object_or_404(MessageRequest, pk=given) if given.isdecimal() else None
+        given = line(request.POST, "from")
+        earlier = get_object_or_404(MessageRequest, pk=number(given)) if given else None
         draft = copy_of(earlier, request.user) if earlier else empty(request.user)
         message = _("Started from broadcast %(number)s.") % {"number": earlier.pk} if earlier else _("Started.")
         admin.log_addition(request, draft, message)
         return redirect("admin:dbmail_messagerequest_change", draft.pk)
-    wanted = request.GET.get("q", "").strip()
+    wanted = line(request.GET, "q")
     context = {
         **admin.admin_site.each_context(request),
         "opts": admin.opts,
@@ -53,8 +55,7 @@ def page(admin: Any, request: HttpRequest) -> HttpResponse:
 def _earlier(wanted: str) -> "list[MessageRequest]":
     rows = MessageRequest.objects.select_related("creator", "recipients").defer("msgtext").order_by("-pk")
     if wanted:
-        number = Q(pk=int(wanted)) if wanted.isdecimal() and len(wanted) < 19 else Q()
-        rows = rows.filter(number | Q(subject__icontains=wanted) if number else Q(subject__icontains=wanted))
+        rows = rows.filter(Q(pk=number(wanted)) | Q(subject__icontains=wanted))
     return list(rows[:_SHOWN])
 
 
@@ -77,4 +78,5 @@ def copy_of(earlier: MessageRequest, user: Any) -> MessageRequest:
             MessageVars(messagerequest=draft, provider_name=row.provider_name, provider=row.provider)
             for row in MessageVars.objects.filter(messagerequest=earlier).order_by("pk")
         )
+        note_copy(earlier, draft)
     return draft

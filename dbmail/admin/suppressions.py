@@ -1,5 +1,6 @@
 """Addresses that get no mail."""
 
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django import forms
@@ -13,6 +14,7 @@ from ..addresses import check_address, normalise
 from ..exceptions import AddressError
 from ..models import Suppression
 from ..suppression.entries import Entry, replaces, suppress_all
+from .given import check_time
 from .paging import FastList, WordFilter
 from .permissions import may_see_recipients
 
@@ -28,6 +30,9 @@ class SuppressionForm(forms.ModelForm):
             return normalise(check_address(self.cleaned_data["address"].strip()))
         except AddressError as error:
             raise forms.ValidationError(str(error)) from None
+
+    def clean_expires_at(self) -> datetime | None:
+        return check_time(self.cleaned_data["expires_at"])
 
     def clean(self) -> dict[str, Any]:
         given = super().clean() or self.cleaned_data
@@ -81,6 +86,10 @@ class SuppressionAdmin(FastList):
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return may_see_recipients(request.user) and super().has_view_permission(request, obj)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Who enters an address learns whether it was left out already."""
+        return may_see_recipients(request.user) and super().has_add_permission(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """An entry is lifted, with a reason, on the page of its address; nobody edits or deletes it without one."""

@@ -11,17 +11,18 @@ from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from ..audience.builder import tree_of, words
+from ..audience.builder import NOBODY, tree_of, words
 from ..conf import config
 from ..exceptions import DbmailError
 from ..models import MessageRequest, Preflight
-from ..preflight.audience import Audience, check_audience
-from ..preflight.everyone import take_further
+from ..preflight.audience import Audience, check_audience, check_choices
+from ..preflight.everyone import ask_for, take_further
 from ..preflight.reach import Reach, Seen
 from ..preflight.survey import people_in, survey
 from ..times import as_shown
+from . import numbers
 from .draft import DraftForm
-from .permissions import may_see_recipients
+from .permissions import may_compose, may_see_recipients
 from .preview import as_data, draft_of, in_words
 
 #: Seconds that one request looks at people.
@@ -30,14 +31,20 @@ _SECONDS = 1.5
 
 def count(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpResponse:
     """How many people the audience on the page has, and the audience in words."""
-    form = DraftForm(request.POST)
-    draft = form.apply(stored) if stored.state == MessageRequest.State.DRAFT else stored
+    form = DraftForm(request.POST if may_compose(request.user) else {})
+    draft = form.apply(stored) if may_compose(request.user) and stored.state == MessageRequest.State.DRAFT else stored
     if form.errors.get("audience"):
         return JsonResponse({"problem": " ".join(map(str, form.errors["audience"]))})
     try:
-        return JsonResponse({"people": people_in(draft), "words": audience_in_words(draft)})
+        if numbers.is_withheld(request.user, draft):
+            counted: dict[str, Any] = {"people": None, "said": numbers.withheld()}
+        else:
+            people, exact = people_in(draft), may_see_recipients(request.user)
+            said = _("%(number)s people") % {"number": numbers.shown(people, exact)}
+            counted = {"people": people if exact else None, "said": said}
+        return JsonResponse({**counted, "words": audience_in_words(draft)})
     except DbmailError as error:
-        return JsonResponse({"problem": str(error)})
+        return JsonResponse({"problem": numbers.said(error, request.user)})
 
 
 def audience_in_words(draft: MessageRequest) -> str:
@@ -51,11 +58,13 @@ def audience_in_words(draft: MessageRequest) -> str:
 def first_people(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpResponse:
     """A quick look at the first people, with the draft as the page shows it now."""
     draft = draft_of(request, stored)
+    if not may_see_recipients(request.user):
+        return JsonResponse(_withheld(draft))
     try:
         piece = survey(draft, seconds=_SECONDS)
-        return JsonResponse(_answer(request, draft, piece.seen, piece.after is None))
+        return JsonResponse(_answer(draft, piece.seen, piece.after is None))
     except DbmailError as error:
-        return JsonResponse({"problem": str(error)})
+        return JsonResponse({"problem": numbers.said(error, request.user)})
 
 
 @non_atomic_requests  # each piece is a transaction of its own
@@ -68,12 +77,15 @@ def everyone(admin: Any, request: HttpRequest, draft: MessageRequest) -> HttpRes
     if draft.state != MessageRequest.State.DRAFT:
         return gone
     try:
+        if not may_see_recipients(request.user):
+            ask_for(draft)
+            return JsonResponse(_withheld(draft))
         row = take_further(draft, _SECONDS)
-        answer = _answer(request, draft, Seen.read(row.seen), row.finished_at is not None)
+        answer = _answer(draft, Seen.read(row.seen), row.finished_at is not None)
     except (Preflight.DoesNotExist, IntegrityError):
         return gone  # deleted or sent at this moment
     except DbmailError as error:
-        return JsonResponse({"problem": str(error)})
+        return JsonResponse({"problem": numbers.said(error, request.user)})
     if row.finished_at:
         at = date_format(as_shown(row.finished_at), "TIME_FORMAT")
         answer["said"] = _("Everyone was looked at (%(time)s).") % {"time": at}
@@ -82,10 +94,23 @@ def everyone(admin: Any, request: HttpRequest, draft: MessageRequest) -> HttpRes
     return JsonResponse(answer)
 
 
-def _answer(request: HttpRequest, draft: MessageRequest, seen: Seen, complete: bool) -> dict[str, Any]:
-    people, may_see = people_in(draft), may_see_recipients(request.user)
-    if not may_see:
-        seen = seen.without_reasons()
+def _withheld(draft: MessageRequest) -> dict[str, Any]:
+    """The answer to who may not see recipients, from the draft alone: whatever the look finds depends on people, and
+    the writer chooses both whom it looks at and what it looks for. Nobody is looked at here, which would take time."""
+    findings = check_choices(draft.sendto_fn_name, nobody=tree_of(draft.recipients.q_filter) == NOBODY)
+    said = _("People are looked at one by one before it is sent; who may see recipients sees what is found.")
+    return {
+        "complete": True,
+        "mails": {},
+        "chosen": "",
+        "said": said,
+        "findings": [{**as_data(finding), "people": []} for finding in findings],
+    }
+
+
+def _answer(draft: MessageRequest, seen: Seen, complete: bool) -> dict[str, Any]:
+    """For who may see recipients."""
+    people = people_in(draft)
     facts = Audience(people, seen, draft.sendto_fn_name, config().large_audience.people)
     said = _("Looked at %(looked)s of %(people)s people.")
 
@@ -97,10 +122,7 @@ def _answer(request: HttpRequest, draft: MessageRequest, seen: Seen, complete: b
         "mails": {sendto: mails(reach) for sendto, reach in seen.reach.items()},
         "chosen": mails(facts.reach),
         "said": "" if complete else said % {"looked": _shown(seen.people), "people": _shown(people)},
-        "findings": [
-            {**as_data(finding), "people": _names(finding.people) if may_see else []}
-            for finding in check_audience(facts)
-        ],
+        "findings": [{**as_data(finding), "people": _names(finding.people)} for finding in check_audience(facts)],
     }
 
 

@@ -1,5 +1,6 @@
 """A broadcast on its way: how far it is, what failed and why, and the way to try again."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -11,18 +12,20 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from ..broadcasts import control
-from ..broadcasts.insight import failure_groups, mails_of
+from ..broadcasts.insight import code_of, failure_groups, mails_of, reason_of
+from ..broadcasts.published import is_published
 from ..exceptions import DbmailError
 from ..models import MailEvent, MessageRequest, TextOfEmail
 from ..models.choices import meaning_of, word_of
 from ..preflight.survey import people_in
+from . import numbers
 from .compose import sendto_in_words
+from .given import line
 from .paging import badge
 from .permissions import may_compose, may_prepare, may_see_recipients, may_send
 from .survey import audience_in_words
@@ -46,7 +49,8 @@ def page(admin: Any, request: HttpRequest, broadcast: MessageRequest) -> HttpRes
         "title": _("Broadcast"),
         "subtitle": broadcast.subject or None,
         "original": broadcast,
-        "audience": _audience(broadcast),
+        "audience": _audience(broadcast, request.user),
+        "is_published": is_published(broadcast),
         "sendto": sendto_in_words(broadcast.sendto_fn_name),
         "media": admin.media,
     }
@@ -61,22 +65,23 @@ def parts(admin: Any, request: HttpRequest, broadcast: MessageRequest) -> HttpRe
 
 def _context(request: HttpRequest, broadcast: MessageRequest) -> dict[str, Any]:
     names = ("progress", "parts", "chart", "requeue", "export", "pause", "resume", "cancel", "reopen", "confirm")
-    now = _numbers(broadcast)
+    exact = may_see_recipients(request.user)
+    now = _numbers(broadcast, exact)
     return {
         "broadcast": broadcast,
         "badge": badge(broadcast),
         "now": now,
         "now_counts": [
-            (state, word_of(label).capitalize(), number_format(now["counts"][state], force_grouping=True))
-            for state, label in TextOfEmail.State.choices
+            (state, word_of(label).capitalize(), now["shown"][state]) for state, label in TextOfEmail.State.choices
         ],
-        "groups": _groups(broadcast),
-        "reports": _reports(broadcast),
+        "reason": now["reason"],
+        "groups": [] if now["few"] else _groups(broadcast, exact),
+        "reports": [] if now["few"] else _reports(broadcast, exact),
         "problems": broadcast.progress.get("problems", []),
         "may_send": may_send(request.user),
         "may_compose": may_compose(request.user),
         "may_prepare": may_prepare(request.user),
-        "may_see_recipients": may_see_recipients(request.user),
+        "may_see_recipients": exact,
         "can": _possible(broadcast),
         "urls": {
             name: reverse(f"admin:dbmail_messagerequest_{name}", args=[broadcast.pk])
@@ -85,11 +90,11 @@ def _context(request: HttpRequest, broadcast: MessageRequest) -> dict[str, Any]:
     }
 
 
-def _audience(broadcast: MessageRequest) -> str:
+def _audience(broadcast: MessageRequest, user: Any) -> str:
     try:
         return audience_in_words(broadcast)
     except DbmailError as error:
-        return str(error)
+        return numbers.said(error, user)
 
 
 def _possible(broadcast: MessageRequest) -> dict[str, bool]:
@@ -104,36 +109,43 @@ def _possible(broadcast: MessageRequest) -> dict[str, bool]:
     }
 
 
-def _groups(broadcast: MessageRequest) -> list[dict[str, Any]]:
+def _why(exact: bool) -> Callable[[str], str]:
+    """What of a server's words is shown."""
+    return reason_of if exact else code_of
+
+
+def _groups(broadcast: MessageRequest, exact: bool) -> list[dict[str, Any]]:
     names = dict(TextOfEmail.State.choices)
     return [
         {
             "state": group.state,
             "label": word_of(names[group.state]).capitalize(),
             "reason": group.reason,
-            "count": number_format(group.count, force_grouping=True),
+            "count": numbers.shown(group.count, exact),
         }
-        for group in failure_groups(broadcast)
+        for group in failure_groups(broadcast, _why(exact))
     ]
 
 
-def _reports(broadcast: MessageRequest) -> list[tuple[str, str]]:
+def _reports(broadcast: MessageRequest, exact: bool) -> list[tuple[str, str]]:
     """What other servers and readers reported afterwards, counted."""
     names = dict(MailEvent.Type.choices)
     rows = MailEvent.objects.filter(textofemail__messagerequest=broadcast).order_by().values_list("event_type")
     counted = rows.annotate(number=Count("*")).order_by("-number")
-    return [(names.get(kind, kind), number_format(number, force_grouping=True)) for kind, number in counted]
+    return [(names.get(kind, kind), numbers.shown(number, exact)) for kind, number in counted]
 
 
 def progress(admin: Any, request: HttpRequest, broadcast: MessageRequest) -> HttpResponse:
-    return JsonResponse(_numbers(broadcast))
+    return JsonResponse(_numbers(broadcast, may_see_recipients(request.user)))
 
 
-def _numbers(broadcast: MessageRequest) -> dict[str, Any]:
-    """Counts by state from the index, without a look at the rows."""
+def _numbers(broadcast: MessageRequest, exact: bool) -> dict[str, Any]:
+    """Counts by state from the index, without a look at the rows. Not `exact`: as far as they tell of no single
+    person, and nothing but the state where there are `few` mails."""
     counts = dict.fromkeys(TextOfEmail.State.values, 0)
     rows = TextOfEmail.objects.filter(messagerequest=broadcast).order_by().values_list("state")
     counts |= dict(rows.annotate(number=Count("*")))
+    real = dict(counts)
     made, people = sum(counts.values()), 0
     if not broadcast.processed and broadcast.state in (_State.SCHEDULED, _State.PROCESSING, _State.PAUSED):
         try:
@@ -141,18 +153,26 @@ def _numbers(broadcast: MessageRequest) -> dict[str, Any]:
         except DbmailError:
             people = 0
     waiting, looked_at = sum(counts[state] for state in _WAITING), broadcast.progress.get("recipients", 0)
+    most = {"people": people, "looked_at": looked_at, "made": made, "left": made - waiting}
+    few = not exact and max(most.values()) < numbers.FEW
+    if not exact:
+        most = {name: numbers.rough(number) for name, number in most.items()}
+        counts = {state: 0 if few else numbers.rough(number) for state, number in real.items()}
+    told = {name: numbers.shown(number, exact) for name, number in (real | most).items()}
+    if not exact and not few:
+        told |= {state: "0" for state, number in real.items() if not number}
     return {
+        "few": few,
+        "exact": exact,
+        "shown": told,
         "state": broadcast.state,
         "state_label": word_of(broadcast.get_state_display()).capitalize(),
         "explained": meaning_of(broadcast.get_state_display()),
-        "reason": broadcast.state_reason,
+        "reason": broadcast.reason_for(exact),
         "processed": broadcast.processed,
-        "people": people,
-        "looked_at": looked_at,
-        "made": made,
-        "left": made - waiting,
+        **most,
         # With those that are still to be made, if the rest of the people get as many each.
-        "to_go": waiting + (round(made * max(people - looked_at, 0) / looked_at) if looked_at else 0),
+        "to_go": waiting + (round(made * max(people - looked_at, 0) / looked_at) if looked_at else 0) if exact else 0,
         "counts": counts,
         "over": broadcast.state in (_State.DONE, _State.CANCELLED, _State.FAILED, _State.DRAFT),
     }
@@ -168,28 +188,36 @@ def chart(admin: Any, request: HttpRequest, broadcast: MessageRequest) -> HttpRe
     # The first 16 characters: to the minute, on every database, without its tables of time zones.
     minute = Left(Cast("sent", CharField()), 16)
     counted = rows.annotate(minute=minute).values_list("minute").annotate(number=Count("*"))
+    exact = may_see_recipients(request.user)
+    if not exact and made < numbers.FEW:
+        return JsonResponse({"bars": [], "minutes": 1, "every": every, "exact": exact})
     found = [(datetime.fromisoformat(at), number * every) for at, number in counted]
     if not found:
-        return JsonResponse({"bars": [], "minutes": 1, "every": every})
+        return JsonResponse({"bars": [], "minutes": 1, "every": every, "exact": exact})
     first = min(at for at, _number in found)
     minutes = [(int((at - first).total_seconds() // 60), number) for at, number in found]
     width = max(minute for minute, _number in minutes) // _BARS + 1
     bars = [0] * (max(minute for minute, _number in minutes) // width + 1)
     for minute_, number in minutes:
         bars[minute_ // width] += number
-    return JsonResponse({"bars": bars, "minutes": width, "first": first.isoformat(), "every": every})
+    bars = bars if exact else [numbers.rough(number) for number in bars]
+    return JsonResponse(
+        {"bars": bars, "minutes": width, "first": first.isoformat(), "every": every, "exact": exact and every == 1}
+    )
 
 
 def requeue(admin: Any, request: HttpRequest, broadcast: MessageRequest) -> HttpResponse:
     """Try one group of failed mails again."""
-    ids = mails_of(broadcast, request.POST.get("state", ""), request.POST.get("reason", ""))
+    exact = may_see_recipients(request.user)
+    ids = mails_of(broadcast, line(request.POST, "state"), line(request.POST, "reason"), _why(exact))
     count = 0
     for start in range(0, len(ids), 500):
         count += control.requeue(TextOfEmail.objects.filter(pk__in=ids[start : start + 500]))
     if count:
         said = ngettext("%(count)d mail is tried again.", "%(count)d mails are tried again.", count) % {"count": count}
-        admin.log_change(request, broadcast, said)
-        messages.success(request, said)
+        mails = _("Mails that did not go are tried again.")  # in the history, which others read too
+        admin.log_change(request, broadcast, mails)
+        messages.success(request, said if exact else mails)
     elif broadcast.not_after and broadcast.not_after <= timezone.now():
         messages.warning(request, _("Its last moment is over: nothing of it is sent any more."))
     else:
@@ -207,19 +235,24 @@ def with_waiting(broadcasts: "list[MessageRequest]") -> "list[MessageRequest]":
     return broadcasts
 
 
-def progress_in_list(broadcast: MessageRequest) -> str:
+def progress_in_list(broadcast: MessageRequest, exact: bool) -> str:
     """Mails made and, of a broadcast that is under way, those that have left (`waiting` comes with_waiting)."""
     made = broadcast.progress.get("mails")
     if not isinstance(made, int):
         return ""
-    shown = number_format(made, force_grouping=True)
+    shown = numbers.shown(made, exact)
+    if not exact and made < numbers.FEW:
+        return shown
     if broadcast.state not in _UNDER_WAY:
         return shown
     waiting = getattr(broadcast, "waiting", None) or 0
-    left = number_format(max(made - waiting, 0), force_grouping=True)
+    gone = max(made - waiting, 0)
+    left = numbers.shown(gone, exact)
+    if not exact:
+        made, gone = numbers.rough(made), numbers.rough(gone)
     return format_html(
         '<progress max="{}" value="{}"></progress> {}',
         str(max(made, 1)),
-        str(max(made - waiting, 0)),
+        str(gone),
         _("%(left)s of %(made)s") % {"left": left, "made": shown},
     )

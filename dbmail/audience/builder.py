@@ -8,11 +8,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, time
+from math import isfinite
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db.models import Field, ForeignKey, Q
+from django.db import connection
+from django.db.models import DecimalField, Field, ForeignKey, IntegerField, Q
 from django.utils import timezone
 from django.utils.dateparse import parse_date
 from django.utils.translation import gettext as _
@@ -124,19 +126,36 @@ def _value(field: AudienceField, given: Any) -> Any:
             day = parse_date(text)
         except ValueError:
             day = None
-        if day is None:
+        if day is None or not 1 < day.year < 9999:  # further out, it cannot be told in every time zone
             raise UnstorableQuery(_("Enter a date for %(field)s.") % {"field": field.label})
         if not field.has_time:
             return day
         midnight = datetime.combine(day, time.min)
         # Only aware datetimes can be stored where the project uses time zones.
         return timezone.make_aware(midnight) if settings.USE_TZ else midnight
+    if "\0" in text:
+        raise UnstorableQuery(_("Enter a value for %(field)s.") % {"field": field.label})
+    column = _column(field)
     try:
-        return _column(field).to_python(text)
+        value = column.to_python(text)
+        if isinstance(column, DecimalField):
+            column.run_validators(value)  # more digits than it has cannot be looked for
+        _check_range(column, value)
+        return value
     except ValidationError:
         raise UnstorableQuery(
             _("%(value)s is no value for %(field)s.") % {"value": text[:50], "field": field.label}
         ) from None
+
+
+def _check_range(column: "Field[Any, Any]", value: Any) -> None:
+    """Raises ValidationError for a number that its column cannot hold, which some databases refuse to look for."""
+    if isinstance(value, float) and not isfinite(value):
+        raise ValidationError("not finite")
+    if isinstance(value, int) and isinstance(column, IntegerField):
+        least, most = connection.ops.integer_field_range(column.get_internal_type())
+        if (least is not None and value < least) or (most is not None and value > most):
+            raise ValidationError("out of range")
 
 
 def _column(field: AudienceField) -> "Field[Any, Any]":
@@ -242,8 +261,22 @@ def tree_of(stored: str) -> dict[str, Any] | None:
 
 
 def parse_tree(text: str) -> Any:
-    """JSON from the page; None where it is none."""
+    """JSON from the page. Raises UnstorableQuery for what is none, or holds what no database takes."""
     try:
-        return json.loads(text)
-    except ValueError:
-        return None
+        tree = json.loads(text, parse_constant=_no_number, object_pairs_hook=_no_key_twice)
+        json.dumps(tree, ensure_ascii=False).encode()  # half a character (a lone surrogate) is none
+    except (ValueError, RecursionError):
+        tree = None
+    if tree is None:
+        raise UnstorableQuery(_("The audience cannot be read. Choose it anew."))
+    return tree
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no number in JSON")
+
+
+def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("a key comes twice")
+    return dict(pairs)

@@ -59,7 +59,10 @@ def audience_fields() -> list[AudienceField]:
 def _own(model: type[Model], prefix: str, label: str) -> Iterator[AudienceField]:
     for column in [*model._meta.fields, *model._meta.many_to_many]:
         kind = _kind(column)
-        if kind and not is_hidden(column.name) and not isinstance(column, models.EmailField):
+        # Whoever chooses among rows sees them all by name.
+        related: Any = column.related_model
+        names_people = kind == "relation" and issubclass(related, get_user_model())
+        if kind and not names_people and not is_hidden(column.name) and not isinstance(column, models.EmailField):
             yield AudienceField(prefix + column.name, _label(label, column), kind, column)
 
 

@@ -124,7 +124,7 @@ def load_query(text: str) -> Q:
     """The Q in `text`. Raises UnresolvableQuery if it is no such JSON."""
     try:
         return _load_q(json.loads(text))
-    except (ValueError, TypeError, KeyError, LookupError, ArithmeticError) as error:
+    except (ValueError, TypeError, KeyError, LookupError, ArithmeticError, RecursionError) as error:
         raise UnresolvableQuery(_("The stored query cannot be read: %(error)s") % {"error": error}) from error
 
 

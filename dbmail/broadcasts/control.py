@@ -16,18 +16,19 @@ _UNDER_WAY = (State.SCHEDULED, State.PROCESSING, State.SENDING)
 _WAITING = (TextOfEmail.State.QUEUED, TextOfEmail.State.SENDING)
 
 
-def schedule(request: MessageRequest, canary_first: bool = True) -> bool:
+def schedule(request: MessageRequest, canary_first: bool = True, *, version: str = "") -> bool:
     """Let a draft go: the next pass after its time takes it up. False if it is no draft any more.
 
     Its age counts from now: a draft may have been in the making for longer than mail may wait.
-    Without `canary_first`, nothing of it waits for its first mails (DBMAIL["BREAKER"]["CANARY"]).
+    Without `canary_first`, nothing of it waits for its first mails (DBMAIL["BREAKER"]["CANARY"]). `version`: what a
+    person has approved (broadcasts.approval), if one has.
     """
-    canary: dict[str, Any] = {}
+    now: dict[str, Any] = {"created_at": timezone.now(), "approved_version": version, "taken_up": 0}
     if not canary_first:
-        canary = {"canary_left": 0, "canary_until": None}
+        now |= {"canary_left": 0, "canary_until": None}
     elif request.canary_until is None:
-        canary = {"canary_left": None}  # a draft again, that was sent off without: the choice is made anew
-    return _move(request, (State.DRAFT,), State.SCHEDULED, created_at=timezone.now(), taken_up=0, **canary)
+        now |= {"canary_left": None}  # a draft again, that was sent off without: the choice is made anew
+    return _move(request, (State.DRAFT,), State.SCHEDULED, **now)
 
 
 def reopen(request: MessageRequest) -> bool:
@@ -37,11 +38,11 @@ def reopen(request: MessageRequest) -> bool:
     """
     if request.processed:
         return False
-    return _move(request, (State.SCHEDULED, State.PAUSED, State.FAILED), State.DRAFT)
+    return _move(request, (State.SCHEDULED, State.PAUSED, State.FAILED), State.DRAFT, approved_version="")
 
 
 def pause(request: MessageRequest, reason: str = "") -> bool:
-    return _move(request, _UNDER_WAY, State.PAUSED, state_reason=reason)
+    return _move(request, _UNDER_WAY, State.PAUSED, state_reason=reason, reason_is_open=True)
 
 
 def resume(request: MessageRequest) -> bool:
@@ -86,7 +87,7 @@ def requeue(rows: "QuerySet[TextOfEmail]") -> int:
 
 
 def _move(request: MessageRequest, before: tuple[State, ...], after: State, **more: Any) -> bool:
-    more = {"state_reason": "", **more}
+    more = {"state_reason": "", "reason_is_open": False, **more}
     moved = MessageRequest.objects.filter(pk=request.pk, state__in=before).update(state=after, **more)
     refresh(request)
     if moved:

@@ -36,7 +36,7 @@ def expire_requests(older_than: timedelta | None = None) -> int:
     )
     before = _before(older_than)
     old = waiting.filter(created_at__lt=before).exclude(processed_by__gte=before)
-    over = {"processed": True, "state": state.CANCELLED}
+    over = {"processed": True, "state": state.CANCELLED, "reason_is_open": True}
     late = waiting.exclude(state=state.FAILED).filter(not_after__lte=timezone.now())  # that one has its reason
     expired = late.update(**over, state_reason=_("Expired: its last moment came before everybody had a mail."))
     expired += old.update(**over, state_reason=_("Expired: it was not processed before it was too old."))

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ _ADDRESS = re.compile(r"<?[^\s<>@]+@[^\s<>@,;:]+>?")
 _IP = re.compile(r"\[?\b\d{1,3}(?:\.\d{1,3}){3}\b\]?")
 # A queue or session number: letters and digits mixed, or many digits.
 _NUMBER = re.compile(r"\b(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{7,}\b|\b\d{6,}\b")
+_CODES = re.compile(r"[245]\d\d(?: [245]\.\d{1,3}\.\d{1,3})?\b")
 ENDED = (TextOfEmail.State.FAILED, TextOfEmail.State.IN_DOUBT, TextOfEmail.State.EXPIRED)
 
 
@@ -40,17 +41,23 @@ def reason_of(reply: str) -> str:
     return " ".join(text.split())[:300]
 
 
-def failure_groups(request: MessageRequest) -> list[Group]:
-    """The reasons, most frequent first."""
+def code_of(reply: str) -> str:
+    """The codes of a reply (RFC 5321, RFC 3463) alone: its words may hold somebody's name."""
+    found = _CODES.match(reply)
+    return found[0] if found else ""
+
+
+def failure_groups(request: MessageRequest, why: Callable[[str], str] = reason_of) -> list[Group]:
+    """The reasons, most frequent first; `why` makes one of a reply."""
     rows = _ended(request).values_list("state", "last_reply")[:_MOST]
-    counted = Counter((state, reason_of(reply)) for state, reply in rows)
+    counted = Counter((state, why(reply)) for state, reply in rows)
     return [Group(state, reason, count) for (state, reason), count in counted.most_common()]
 
 
-def mails_of(request: MessageRequest, state: str, reason: str) -> list[int]:
+def mails_of(request: MessageRequest, state: str, reason: str, why: Callable[[str], str] = reason_of) -> list[int]:
     """The keys of the mails in one group."""
     rows = _ended(request).filter(state=state).values_list("pk", "last_reply")[:_MOST]
-    return [pk for pk, reply in rows if reason_of(reply) == reason]
+    return [pk for pk, reply in rows if why(reply) == reason]
 
 
 def _ended(request: MessageRequest) -> "QuerySet[TextOfEmail]":

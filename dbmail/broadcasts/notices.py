@@ -16,6 +16,7 @@ from ..delivery.send import send_mail
 from ..exceptions import AddressError
 from ..models import MessageRequest
 from ..people import address_of
+from .insight import reason_of
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,10 @@ class Failures:
 
     count: int = 0
     examples: list[tuple[str, str]] = field(default_factory=list)
+
+    def reasons(self) -> list[tuple[str, str]]:
+        """The examples for somebody who may not see recipients: what was said, without whom it is about."""
+        return [("", reason) for reason in dict.fromkeys(reason_of(reason) for _to, reason in self.examples)]
 
 
 @dataclass
@@ -60,9 +65,11 @@ def report_failures(report: SendReport) -> None:
     requests = MessageRequest.objects.select_related("creator").in_bulk([pk for pk in report.failures if pk])
     for request_id, failures in report.failures.items():
         request = requests.get(request_id) if request_id else None
+        examples = failures.examples if _may_read_of_people(request) else failures.reasons()
         context: dict[str, object] = {
             "request": request,
             "failures": failures,
+            "examples": examples,
             "more": failures.count - len(failures.examples),
         }
         said = ngettext(
@@ -75,12 +82,21 @@ def report_paused(report: SendReport) -> None:
     """Tell the creators of the broadcasts that the breaker paused in this pass."""
     for request in MessageRequest.objects.select_related("creator").filter(pk__in=report.paused):
         subject = _("Your message was paused: too many mails are refused")
-        _notify(request, subject, "dbmail/notice_paused.txt", {"request": request})
+        _notify(request, subject, "dbmail/notice_paused.txt", _why(request))
 
 
 def report_request_failed(request: MessageRequest) -> None:
     """Tell the creator that a broadcast stopped, and why."""
-    _notify(request, _("Your message could not be sent"), "dbmail/notice_request.txt", {"request": request})
+    _notify(request, _("Your message could not be sent"), "dbmail/notice_request.txt", _why(request))
+
+
+def _why(request: MessageRequest) -> dict[str, object]:
+    return {"request": request, "reason": request.reason_for(_may_read_of_people(request))}
+
+
+def _may_read_of_people(request: MessageRequest | None) -> bool:
+    """Whether a notice may name them: it goes to the creator, and where there is none to the bounces address only."""
+    return request is None or bool(request.creator.has_perm("dbmail.view_recipients"))
 
 
 def _notify(request: MessageRequest | None, subject: str, template: str, context: dict[str, object]) -> None:

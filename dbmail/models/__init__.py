@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from .audience import PersistentQueryFilter
 from .broadcast import MessageRequest, MessageVars
+from .draft import DraftChange
 from .events import MailEvent
 from .incoming import EmailList, Forward, IncomingMessage, PlainRedirect
 from .mail import Attempt, EmailRequest, TextOfEmail
@@ -22,6 +23,7 @@ __all__ = [
     "Attempt",
     "CustomSMTPBackend",
     "DoctorReport",
+    "DraftChange",
     "EmailList",
     "EmailRequest",
     "Forward",

@@ -138,6 +138,16 @@ class MessageRequest(models.Model):
     )
     state = models.CharField(max_length=16, choices=State, default=State.SCHEDULED, editable=False)
     state_reason = models.TextField(blank=True, default="", editable=False)
+    reason_is_open = models.BooleanField(
+        default=False, editable=False, help_text=_("The reason quotes nobody's data: anyone who looks may read it.")
+    )
+    approved_version = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        editable=False,
+        help_text=_("A mark of what was let go, to notice changes."),
+    )
     progress = models.JSONField(default=dict, editable=False, help_text=_("What processing has counted so far."))
     cursor = models.CharField(
         max_length=255,
@@ -278,6 +288,15 @@ class MessageRequest(models.Model):
         from ..broadcasts.control import cancel
 
         return cancel(self)
+
+    def reason_for(self, may_see_recipients: bool) -> str:
+        """Why it is in this state, in full only for who may see recipients: an error may quote a person's data."""
+        if not self.state_reason or self.reason_is_open or may_see_recipients:
+            return self.state_reason
+        return gettext(
+            "The text fails or is empty for a recipient, or something else went wrong that depends on one. "
+            "Who may see recipients sees the reason in the admin."
+        )
 
     def get_absolute_url(self) -> str:
         from django.urls import reverse

@@ -37,6 +37,13 @@ def check_audience(audience: Audience) -> list[Finding]:
     return [finding for check in CHECKS for finding in check(audience)]
 
 
+def check_choices(sendto: str, nobody: bool) -> list[Finding]:
+    """What can be said of an audience without a look at any person in it."""
+    if nobody:
+        return [Finding(Level.ERROR, "audience", _("Nobody is in the audience."))]
+    return list(_contacts(Audience(1, sendto=sendto)))
+
+
 def _nobody(audience: Audience) -> Iterator[Finding]:
     if not audience.people:
         yield Finding(Level.ERROR, "audience", _("Nobody is in the audience."))

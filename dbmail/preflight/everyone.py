@@ -54,6 +54,13 @@ def take_further(draft: MessageRequest, seconds: float, *, by_page: bool = True)
     return row
 
 
+def ask_for(draft: MessageRequest) -> None:
+    """Have passes look at everyone, for a page that may not see what is found and must not wait for it."""
+    row = _current(draft, fingerprint(draft))
+    if row.finished_at is None:
+        Preflight.objects.filter(pk=row.pk).update(asked_at=timezone.now() - LEFT_ALONE)
+
+
 def still_failing(draft: MessageRequest) -> int:
     """For how many people the text of `draft` is known to fail; 0 if it does not fail any more for those who are
     known by name, whose data may have been mended: then everyone is looked at anew."""

@@ -2,7 +2,7 @@
 
 from array import array
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from django.utils.crypto import salted_hmac
@@ -152,13 +152,6 @@ class Seen:
         if why not in self.failures and len(self.failures) >= REASONS:
             why = ""
         return self.failures.setdefault(why, Tally())
-
-    def without_reasons(self) -> "Seen":
-        """The same for somebody who may not see recipients: an error may quote what is stored about a person."""
-        total = Tally()
-        for tally in self.failures.values():
-            total.add(tally)
-        return replace(self, failures={"": total} if total.count else {})
 
     def note_size(self, size: int, key: str) -> None:
         if size > self.biggest:

@@ -18,13 +18,14 @@ from ..addresses import Mailbox, format_mailbox, normalise
 from ..audience.sendto import addresses_for
 from ..audience.stored_query import answered
 from ..blame import Blame, blame, database_error, is_a_bug
+from ..broadcasts.approval import check_approved
 from ..broadcasts.control import refresh
 from ..broadcasts.notices import report_request_failed
 from ..conf import check_category, config
 from ..database import after_deadlock, wake_workers
 from ..delivery.from_address import author
 from ..delivery.headers import request_headers
-from ..exceptions import DbmailError, RenderFailed
+from ..exceptions import DbmailError, RenderFailed, UnresolvableQuery
 from ..models import EmailRequest, MessageRequest, TextOfEmail
 from ..models.mail import copy_key, new_message_id
 from ..models.suppression import Suppression
@@ -49,6 +50,8 @@ _UNTRIED = (None, 0, "", None, False)
 #: Recipients that are turned into rows in one transaction, and asked of CONTACTS together: enough that a transaction
 #: costs little of the whole, few enough that a crash repeats seconds of work. Mails of any size fit: see below.
 CHUNK_SIZE = 500
+#: Errors that may quote what is stored about a person, or in the conditions of an audience.
+_PERSONAL = (RenderFailed, UnresolvableQuery)
 #: Characters of rendered mail after which a chunk is closed early: memory is bounded also for big bodies.
 _CHUNK_TEXT = 16_000_000
 #: Recipients without a usable address that are named in the progress.
@@ -141,9 +144,10 @@ def _set_aside_if_in_vain(request: MessageRequest) -> None:
 def _fail(request: MessageRequest, error: BaseException) -> bool:
     """Mark `request` as failed and tell its creator; False if it is not under way any more."""
     expected = isinstance(error, DbmailError)
+    is_open = expected and not isinstance(error, _PERSONAL)
     reason = str(error) if expected else _words(error)
     failed = MessageRequest.objects.filter(pk=request.pk, state=State.PROCESSING)
-    if not failed.update(state=State.FAILED, state_reason=reason):
+    if not failed.update(state=State.FAILED, state_reason=reason, reason_is_open=is_open):
         log.warning("Request %s was paused, cancelled or deleted when it failed: %s", request.pk, reason)
         return False
     log.error("Request %s: failed: %s", request.pk, reason, exc_info=None if expected else error)
@@ -174,6 +178,7 @@ class _Chunk:
 class _Processing:
     def __init__(self, request: MessageRequest, worker: str) -> None:
         self.request, self.worker = request, worker
+        check_approved(request)
         self.sender = str(author(request).sender)
         check_category(request.category)  # a name that was never declared is one that nobody could leave
         self.scope = request.category or Suppression.ALL
@@ -317,7 +322,7 @@ class _Processing:
             state = State.DONE
             reason = _why_nobody(self.request.progress)
         MessageRequest.objects.filter(pk=self.request.pk, claimed_by=self.worker, state=State.PROCESSING).update(
-            processed=True, state=state, state_reason=reason, taken_up=0
+            processed=True, state=state, state_reason=reason, reason_is_open=False, taken_up=0
         )
         log.info("Request %s: processed, %s mails", self.request.pk, self.request.progress.get("mails", 0))
 

@@ -67,6 +67,11 @@ class Layout:
             self._last = (subject, self._frame(_MARKS.sub("", subject)))
         return self._last[1]
 
+    @property
+    def source(self) -> str:
+        """The template as it is written, where its engine tells."""
+        return str(getattr(getattr(self._template, "template", None), "source", ""))
+
     def _frame(self, subject: str) -> Frame:
         real = self._render(subject)
         shown = str(escape(subject))

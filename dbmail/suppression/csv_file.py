@@ -129,7 +129,7 @@ def _time(text: str) -> datetime | None:
     if not text:
         return None
     found = parse_datetime(text)
-    if found is None:
+    if found is None or not 1 < found.year < 9999:  # further out, it cannot be told in every time zone
         raise ValueError(f"{text!r} is no time; write 2030-12-31 18:00 or 2030-12-31T18:00+01:00.")
     return project_time(found)
 

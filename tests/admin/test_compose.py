@@ -223,15 +223,6 @@ def test_a_text_that_fails_for_somebody_is_not_sent(admin_client, draft):
     assert confirm(admin_client, draft).status_code == 302
 
 
-def test_who_may_not_see_recipients_learns_that_it_fails_and_not_for_whom(log_in, draft):
-    MessageRequest.objects.update(msgtext="{% if user.first_name %}Dear you{% endif %}")
-    client = log_in("change_messagerequest")
-    for page in ("survey", "everyone"):
-        seen = client.post(url(page, draft), fields(draft)).json()
-        finding = next(finding for finding in seen["findings"] if finding["level"] == "error")
-        assert (finding["message"], finding["people"]) == ("The text fails for 2 people.", [])
-
-
 def test_an_audience_that_does_not_resolve_any_more_is_a_problem_not_an_error(admin_client, draft):
     PersistentQueryFilter.objects.update(q_filter=draft.recipients.q_filter.replace("pk", "gone"))
     for page in ("survey", "everyone"):

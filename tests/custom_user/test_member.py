@@ -54,7 +54,7 @@ def test_guardians_are_found(relay):
 
 def test_the_public_page_and_unsubscribe_headers_work(relay, client):
     ann = a_user("ann", full_name="Ann Example")
-    request = a_request(public=True, msgtext="Dear {{ user.full_name }}")
+    request = a_request(public=True, state="done", msgtext="Dear {{ user.full_name }}")
     page = client.get(f"/email/{request.pk}").content.decode()
     assert "Dear [full name]" in page
     send_mail("Hello", "Text", "info@example.org", "ann@example.org", user=ann)

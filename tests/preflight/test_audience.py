@@ -84,8 +84,6 @@ def test_however_many_reasons_there_are_a_few_are_told_apart_and_all_are_counted
     assert len(seen.failures) == REASONS + 1
     assert seen.failed == 100
     assert len(seen.failures[""].people) == EXAMPLES
-    assert seen.without_reasons().failures == {"": Tally(100, ["0", "1", "2"])}
-    assert Seen().without_reasons().failures == {}
 
 
 @given(st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 30)), max_size=60), st.sets(st.integers(0, 30)))

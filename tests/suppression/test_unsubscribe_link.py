@@ -82,7 +82,7 @@ def test_a_variable_of_the_projects_own_name_wins():
 
 def test_what_anybody_may_read_unsubscribes_nobody(client, admin_client):
     a_user()
-    request = a_request(msgtext=HTML, public=True)
+    request = a_request(msgtext=HTML, public=True, state="sending")
     page = client.get(f"/email/{request.pk}/body").content.decode()
     assert "https://example.org/unsubscribe/example/" in page
     assert client.post("/unsubscribe/example/").status_code == 404

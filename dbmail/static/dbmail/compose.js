@@ -89,7 +89,7 @@
     try {
       const seen = await dbmail.post(urls.count, formData());
       place.classList.toggle("dbmail-bad", Boolean(seen.problem));
-      place.textContent = seen.problem || dbmail.say(seen.people === 1 ? "onePerson" : "people", dbmail.number(seen.people));
+      place.textContent = seen.problem || (seen.people === null ? seen.said : dbmail.say(seen.people === 1 ? "onePerson" : "people", dbmail.number(seen.people)));
       if (!seen.problem) place.title = seen.words;
     } catch { /* the next change asks again */ }
   }

@@ -13,7 +13,8 @@
   const survey = dbmail.survey(form.dataset, formData, (seen) => {
     byId("survey-state").textContent = seen.problem || seen.said;
     if (seen.problem) return;
-    byId("confirm-mails").textContent = seen.chosen;
+    const mails = byId("confirm-mails"); // only for who may see recipients
+    if (mails) mails.textContent = seen.chosen;
     found.audience = seen.findings;
     show();
   });

@@ -41,7 +41,7 @@ dbmail.preview = (box, urls, formData, told = () => {}) => {
 
   /* A new frame loads behind the old one and takes its place where that was scrolled to: nothing flickers or jumps.
      A form's POST may fill a new frame without an entry in the browser's history. */
-  function loadFrame() {
+  function loadFrame(more = {}) {
     const made = dbmail.element("iframe", {
       name: `dbmail-preview-${++frames}`, sandbox: "allow-same-origin allow-popups allow-popups-to-escape-sandbox",
       title: dbmail.say("frame"), class: "dbmail-loading",
@@ -58,7 +58,7 @@ dbmail.preview = (box, urls, formData, told = () => {}) => {
       frame = made;
     });
     const form = dbmail.element("form", { method: "post", action: urls.body, target: made.name, hidden: "" });
-    for (const [name, value] of Object.entries({ ...formData(), as: who })) {
+    for (const [name, value] of Object.entries({ ...formData(), as: who, ...more })) {
       const input = dbmail.element("input", { type: "hidden", name });
       input.value = value;
       form.append(input);
@@ -81,6 +81,7 @@ dbmail.preview = (box, urls, formData, told = () => {}) => {
   box.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (button?.dataset.show) show(button.dataset.show);
+    if (button && "pictures" in button.dataset) loadFrame({ pictures: "1" }); // this view only: the next has none
     if (button?.dataset.width) {
       for (const one of box.querySelectorAll("[data-width]")) one.setAttribute("aria-pressed", String(one === button));
       panel("html").classList.toggle("dbmail-narrow", button.dataset.width === "narrow");

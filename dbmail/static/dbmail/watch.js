@@ -8,7 +8,7 @@
   let now = JSON.parse(document.getElementById("watch-now").textContent);
   let history = [[Date.now(), now.left]];
 
-  const signature = (numbers) => JSON.stringify([numbers.state, numbers.reason, numbers.counts.failed, numbers.counts.in_doubt, numbers.counts.expired]);
+  const signature = (numbers) => JSON.stringify([numbers.state, numbers.reason, numbers.few, numbers.counts.failed, numbers.counts.in_doubt, numbers.counts.expired]);
 
   async function look() {
     let seen;
@@ -27,8 +27,8 @@
   }
 
   function show() {
-    const numbers = { ...now.counts, looked_at: now.looked_at, people: now.people, left: now.left, made: now.made };
-    for (const place of parts.querySelectorAll("[data-count]")) place.textContent = dbmail.number(numbers[place.dataset.count] ?? 0);
+    if (now.few || !document.getElementById("bar-sent")) return; // so few mails are not counted, or were not just now
+    for (const place of parts.querySelectorAll("[data-count]")) place.textContent = now.shown[place.dataset.count] ?? "";
     bar("bar-made", now.looked_at, now.people);
     bar("bar-sent", now.left, now.made);
     document.getElementById("meter-made").hidden = now.processed || !now.people;
@@ -47,7 +47,7 @@
     const [then, before] = history[0];
     const minutes = (Date.now() - then) / 60000;
     const perMinute = minutes > 0 ? (now.left - before) / minutes : 0;
-    if (now.over || perMinute <= 0) return "";
+    if (now.over || !now.exact || perMinute <= 0) return "";
     const left = now.to_go / perMinute;
     const words = left >= 1 ? dbmail.say("minutes", dbmail.number(Math.round(left))) : dbmail.say("seconds", dbmail.number(Math.ceil(left * 60)));
     return `${dbmail.say("rate", dbmail.number(Math.round(perMinute)))}, ${dbmail.say("left", words)}`;
@@ -69,7 +69,7 @@
     const most = Math.max(...seen.bars);
     const places = Math.max(seen.bars.length, 12);
     const svg = make("svg", { viewBox: `0 0 ${places * 10} 100`, preserveAspectRatio: "none", role: "img" });
-    const shown = (count) => `${seen.every > 1 ? "≈ " : ""}${dbmail.number(count)}`;
+    const shown = (count) => `${seen.exact ? "" : "≈ "}${dbmail.number(count)}`;
     words.textContent = dbmail.say("chart", shown(seen.bars.reduce((a, b) => a + b, 0)), dbmail.number(seen.bars.length * seen.minutes), shown(most), seen.minutes);
     svg.setAttribute("aria-label", words.textContent);
     seen.bars.forEach((count, place) => {
