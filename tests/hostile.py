@@ -49,6 +49,8 @@ class HostileRelay:
     early: bytes = b""
     commands: list[bytes] = field(default_factory=list)
     texts: list[Text] = field(default_factory=list)
+    #: What was left of a text when its connection ended.
+    rests: list[bytes] = field(default_factory=list)
     connections: int = 0
     host: str = "127.0.0.1"
 
@@ -92,8 +94,11 @@ class HostileRelay:
             self._start(self._serve, sock, self.connections)
 
     def _serve(self, sock: socket.socket, number: int) -> None:
+        conversation = _Conversation(self, sock, number)
         with sock, suppress(OSError):
-            _Conversation(self, sock, number).run()
+            conversation.run()
+        if conversation.in_text:
+            self.rests.append(conversation.buffer)
 
 
 class _Conversation:

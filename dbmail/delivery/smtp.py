@@ -308,7 +308,7 @@ def transmit(smtp: "Connection", envelope: Envelope, before_end: Callable[[], No
 def lost(error: OSError, stage: Stage) -> Reply:
     """What stands for the reply that did not come."""
     if isinstance(error, ProtocolFault):
-        return Reply(0, str(error), stage)
+        return Reply(0, words(str(error)), stage)
     if isinstance(error, smtplib.SMTPServerDisconnected):
         return Reply(0, words(_("The relay closed the connection: %(why)s") % {"why": error}), stage)
     return Reply(0, words(f"{type(error).__name__}: {error}"), stage)

@@ -220,8 +220,6 @@ class Lane:
             while self._out:
                 self._out = self._out[self._sock.send(self._out) :]
                 self.deadline = min(time.monotonic() + self._timeout, self._latest)
-                if self._unfinished:
-                    break  # does the relay still want the rest of the mail?
         except WOULD_BLOCK:
             pass
         except OSError as error:

@@ -8,7 +8,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from dbmail.delivery.backends import CustomSMTPBackend
@@ -72,6 +72,10 @@ conversations = st.builds(
 )
 
 
+#: Up to the reply to DATA.
+WELL = [Turn()] * 4
+
+
 def by_transmit(backend, mails):
     """Each reply that a mail had, in the order of the mails; None where it never came to a dialogue."""
     heard, made = [], backend()
@@ -108,13 +112,17 @@ def by_lanes(backend, mails):
 @pytest.mark.parametrize("pipelining", [True, False], ids=["pipelining", "one by one"])
 @pytest.mark.parametrize("send", [by_transmit, by_lanes])
 @settings(
-    max_examples=EXAMPLES or 60,
+    max_examples=EXAMPLES or 80,
     derandomize=not EXAMPLES,
     database=None,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
 @given(turns=conversations)
+@example([*WELL, Turn(b"250 ok\r\n")])
+@example([*WELL, Turn(ahead=b"250 taken\r\n"), Turn(b"550 no\r\n")])
+@example([*WELL[:-1], Turn(b"550 no\r\n"), Turn(b"354 go\r\n"), Turn(b"554 nobody\r\n")])
+@example([*WELL, Turn(), Turn(b"250-taken\r\n550 no\r\n")])
 def test_whatever_a_relay_says_no_mail_is_lost_and_no_text_is_a_command(send, pipelining, turns):
     mails = [mail(number) for number in range(4)]
     with HostileRelay(turns, pipelining) as relay:
@@ -131,6 +139,7 @@ def test_whatever_a_relay_says_no_mail_is_lost_and_no_text_is_a_command(send, pi
     assert relay.connections > ended
     strange = [line for line in relay.commands if not COMMAND.fullmatch(line)]
     assert strange == [], "the text of a mail as a command"
+    assert not any(COMMAND.search(rest) for rest in relay.rests), "commands in a text that broke off"
     assert {text.data for text in relay.texts} <= {b"", *(envelope.data for envelope in mails)}, "commands in a text"
     for reply in filter(None, heard):
         assert reply.text.isprintable() and len(reply.text) <= 1000

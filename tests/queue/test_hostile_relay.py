@@ -131,12 +131,53 @@ def test_the_end_of_a_mail_for_nobody_may_break_the_connection(hostile):
     assert TextOfEmail.objects.get(pk=rows[1].pk).state == State.FAILED
 
 
+@pytest.mark.parametrize("hostile", ["pipelining"], indirect=True)
 def test_a_relay_that_refuses_the_sender_and_wants_the_mail_gets_none_not_even_an_empty_one(hostile):
+    first, second = queued(sending(), 2)
     relay = hostile({MAIL: Turn(b"451 4.3.0 Later\r\n")})
+    send_email_requests()
+    first.refresh_from_db()
+    assert (
+        first.state == State.QUEUED and "refused the sender (451 4.3.0 Later) and wanted the mail" in first.last_reply
+    )
+    assert [text.data.partition(b"\r\n")[0].decode() for text in relay.texts] == [f"To: {second.send_to}"]
+    assert relay.rests == [b""]
+
+
+@both_ways
+@pytest.mark.parametrize("place", [MAIL, RCPT, DATA, END])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"300 What?\r\n",
+        b"250-yes\r\n550 no\r\n",
+        b"250-yes\r\n354 no\r\n",
+        b"250 line feed\n",
+        b"250 carriage\rreturn\r\n",
+        b"250 \0\r\n",
+        b"250ok\r\n",
+        b"199 ok\r\n",
+        b"ok\r\n",
+    ],
+)
+def test_what_is_no_answer_ends_the_connection_and_the_mail_goes_over_another(hostile, send, place, reply):
+    relay = hostile({place: Turn(reply)})
     row = a_mail()
-    by_itself(row)
-    assert row.state == State.QUEUED and "451 4.3.0 Later" in row.last_reply
-    assert relay.texts == []
+    send(row)
+    if place > MAIL:
+        assert row.state == State.QUEUED
+        assert "no SMTP reply" in row.last_reply or "no answer" in row.last_reply
+    assert row.state == State.SENT or again(row, send) == State.SENT
+    assert relay.connections == 2
+
+
+@both_ways
+def test_words_in_another_encoding_are_words_all_the_same(hostile, send):
+    """A relay may quote what another said to it; the code is what counts."""
+    hostile({END: Turn("250 2.0.0 Angenommen, schönen Gruß\r\n".encode("latin-1"))})
+    row = a_mail()
+    send(row)
+    assert row.state == State.SENT
 
 
 @both_ways
