@@ -7,6 +7,8 @@ from typing import Any
 from django.core.mail import EmailMessage
 from django.core.mail.backends.smtp import EmailBackend
 
+from .wire import Connection, TLSConnection
+
 #: Seconds to wait for a reply where neither EMAIL_TIMEOUT nor MAILERS says: without one a silent relay holds a
 #: worker for ever. RFC 5321, 4.5.3.2 would have it wait up to ten minutes at the end of data.
 TIMEOUT = 120
@@ -26,6 +28,10 @@ class CustomSMTPBackend(EmailBackend):
         self.return_path = return_path
         if self.timeout is None:
             self.timeout = TIMEOUT
+
+    @property
+    def connection_class(self) -> type[Connection]:
+        return TLSConnection if self.use_ssl else Connection
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
         return super().send_messages([self._with_return_path(message) for message in email_messages])

@@ -17,8 +17,8 @@ _TRIES = 3
 def apart(what: str, do: Callable[[], T], otherwise: T, tell: Callable[[str], object] = lambda said: None) -> T:
     """What `do` returns or, where it goes wrong, `otherwise`; `tell` is told why, in words that begin with `what`.
 
-    A part that others were in the way of is done again. Raises what is not to be done without: the database's error where that takes no work at all, and whatever wants
-    this process to end.
+    A part that others were in the way of is done again. Raises what is not to be done without: the database's error
+    where that takes no work at all, and whatever wants this process to end.
     """
     for tries_left in reversed(range(_TRIES)):
         try:

@@ -2,7 +2,6 @@
 
 import logging
 import selectors
-import ssl
 import threading
 import time
 from dataclasses import dataclass
@@ -12,7 +11,8 @@ from django.utils.translation import gettext as _
 
 from ..delivery.connection import close_smtp, open_smtp
 from ..delivery.message import Mail, RawMail
-from ..delivery.smtp import Dialogue, Replies, Reply, Say, Stage, dialogue, lost
+from ..delivery.smtp import Dialogue, Reply, Say, Stage, dialogue, is_end, lost, seconds_for
+from ..delivery.wire import AT_ONCE, WOULD_BLOCK
 from ..exceptions import CannotSign, RelayUnavailable
 from ..models import TextOfEmail
 
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
-WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-#: Bytes read at once: more than a relay has to say, and no less than a TLS record (RFC 8446, 5.1).
-_AT_ONCE = 32_768
 
 
 @dataclass(eq=False, slots=True)
@@ -84,6 +81,8 @@ class Lane:
         self._carried = 0  # mails over this connection
         self._following: tuple[Job, Dialogue, Say] | None = None  # its first commands are sent already
         self._out = memoryview(b"")
+        self._after = 0  # bytes of what goes out, at its end, that are the next mail's
+        self._latest = 0.0  # when the relay must have taken it all
         self._begin(None)
 
     def _begin(self, steps: Dialogue | None) -> None:
@@ -126,7 +125,7 @@ class Lane:
         self._timeout = self._sock.gettimeout()
         self._sock.setblocking(False)
         self._carried = 0
-        self._replies = Replies()
+        self._replies = self.backend.connection.replies
         self._interest = _READ
         self.lanes.selector.register(self._sock, _READ, self)
         if self.lanes.late(job.row_id):
@@ -151,20 +150,36 @@ class Lane:
     def _advance(self, replies: list[Reply] | None = None) -> None:
         """Tell the dialogue what was replied, and do its next step."""
         assert self._steps  # noqa: S101 - called in a dialogue only
-        try:
-            self._step = next(self._steps) if replies is None else self._steps.send(replies)
-        except StopIteration as end:
-            self._ended(end.value)
-            return
-        if self._step is None:
-            self.at_end, self.deadline = True, 0.0
-            if self.job:
-                self.lanes.events.append(Begun(self.job))
-            return
-        self._out = memoryview(self._step.data + (self._follow() if self._step.stages == (Stage.END,) else b""))
+        while True:
+            try:
+                self._step = next(self._steps) if replies is None else self._steps.send(replies)
+            except StopIteration as end:
+                self._ended(end.value)
+                return
+            if self._step is None:
+                self.at_end, self.deadline = True, 0.0
+                if self.job:
+                    self.lanes.events.append(Begun(self.job))
+                return
+            unheard = self._unheard(self._step.stages[0].unfinished)
+            if unheard is None:
+                break
+            self.drop()
+            replies = [unheard]
+        follow = self._follow() if self._step.stages == (Stage.END,) else b""
+        self._out, self._after = memoryview(self._step.data + follow), len(follow)
         self._heard = []
+        self._latest = time.monotonic() + seconds_for(len(self._out), self._timeout)
         self._in_time()
         self._write()
+
+    def _unheard(self, stage: Stage) -> Reply | None:
+        """What stands for the reply to what the relay will not hear, or should not; None if it may be said."""
+        if self._replies.unread or self._out:  # what has been answered is not even sent
+            return self._replies.ahead(stage)
+        if self._sock is None:
+            return Reply(0, _("The relay closed the connection before the end of the mail"), stage)
+        return None
 
     def _follow(self) -> bytes:
         """The first commands for the next mail: they may go with the end of this one (RFC 2920, 3.1), which saves
@@ -182,29 +197,29 @@ class Lane:
         return step.data
 
     def _in_time(self) -> None:
-        self.deadline = time.monotonic() + self._timeout if self._timeout else 0.0
+        self.deadline = time.monotonic() + self._timeout
 
     def end_mail(self) -> None:
         self.at_end = False
         if self.job and self.lanes.late(self.job.row_id):
             self.drop()  # in the middle of a mail: what came so far is not one
             self._done(Late(self.job))
-        elif self._sock is None:
-            self._ended(Reply(0, _("The relay closed the connection before the end of the mail"), Stage.DATA))
         else:
+            if self._sock:
+                self._read()  # what came before the end of the mail is not the reply to it
             self._advance()
 
     def ready(self, what: int) -> None:
-        if what & _WRITE:
-            self._write()
-        if what & _READ and self._sock:
+        if what & _READ:  # first: it may be that nothing more should be said
             self._read()
+        if what & _WRITE and self._sock and self._out:
+            self._write()
 
     def _write(self) -> None:
         try:
             while self._out:
                 self._out = self._out[self._sock.send(self._out) :]
-                self._in_time()
+                self.deadline = min(time.monotonic() + self._timeout, self._latest)
         except WOULD_BLOCK:
             pass
         except OSError as error:
@@ -217,7 +232,7 @@ class Lane:
 
     def _read(self) -> None:
         try:
-            data = self._sock.recv(_AT_ONCE)
+            data = self._sock.recv(AT_ONCE)
             if not data:
                 raise ConnectionResetError(_("it was closed"))
         except WOULD_BLOCK:
@@ -227,11 +242,17 @@ class Lane:
             return
         self._replies.feed(data)
         if self._step is None:
-            if self.job is None:
-                self.drop()  # what an idle relay says is that it goes (RFC 5321, 3.8)
-            return  # at the end of a mail it is the reply to that
-        self._in_time()
-        self._hear()
+            self.drop()  # nothing is owed: what a relay says then is that it goes (RFC 5321, 3.8)
+        elif self._unfinished:
+            self.drop()
+            self._advance([self._replies.ahead(Stage.END)])
+        else:
+            self._hear()
+
+    @property
+    def _unfinished(self) -> bool:
+        """Whether the end of the mail is not sent yet, though it is on its way."""
+        return len(self._out) > self._after and self._step is not None and self._step.stages == (Stage.END,)
 
     def _hear(self) -> None:
         assert self._step  # noqa: S101 - replies are to something
@@ -240,17 +261,20 @@ class Lane:
             if reply is None:
                 return
             self._heard.append(reply)
-            if reply.lost or reply.code == 421:
+            if is_end(reply):
                 break
-        self._answered(self._heard)
+            self._in_time()
+        self._answered(self._replies.alone(self._heard))
 
     def _answered(self, replies: list[Reply]) -> None:
-        if replies[-1].lost or replies[-1].code == 421:
+        if is_end(replies[-1]):
             self.drop()
         self._advance(replies)
 
     def _ended(self, reply: Reply) -> None:
         assert self.job  # noqa: S101 - a dialogue is about one
+        if is_end(reply):
+            self.drop()
         fresh = self._carried == 0
         self._carried += 1
         if self._sock is None and reply.stage is Stage.MAIL and not fresh:
@@ -278,7 +302,8 @@ class Lane:
         if self._step is None:
             self.drop()
         else:
-            self._answered([*self._heard, lost(error, self._step.stages[len(self._heard)])])
+            stage = self._step.stages[len(self._heard)]
+            self._answered([*self._heard, lost(error, stage.unfinished if self._unfinished else stage)])
 
     def look_at_clock(self) -> None:
         if self.deadline and time.monotonic() > self.deadline:
@@ -288,6 +313,7 @@ class Lane:
         if self._sock:
             self.lanes.selector.unregister(self._sock)
             self._sock = None
+            self._out = memoryview(b"")
             close_smtp(self.backend)
 
     def close(self, *, politely: bool) -> None:

@@ -14,8 +14,9 @@ from django.utils.translation import gettext as _
 
 from ..blame import is_a_bug
 from ..delivery.message import Mail, RawMail
-from ..delivery.smtp import Reply, Stage
-from .lane import WOULD_BLOCK, Event, Job, Lane, LaneEnded, Outcome
+from ..delivery.smtp import Reply, Stage, words
+from ..delivery.wire import WOULD_BLOCK
+from .lane import Event, Job, Lane, LaneEnded, Outcome
 
 #: Seconds that the first to have news waits for others: the database takes note of many in the time of one.
 _LINGER = 0.001
@@ -187,8 +188,6 @@ def backend_reply(backend: Any, mail: Mail | RawMail) -> Reply:
     except BaseException as error:  # backends raise what they like; the row gets the reason and another try
         if not is_a_bug(error):
             raise
-        code = getattr(error, "smtp_code", 451)
-        if isinstance(code, int) and 400 <= code < 600:
-            return Reply(code, f"{type(error).__name__}: {error}", Stage.END)
-        return Reply(451, f"{type(error).__name__}: {error}", Stage.END)
+        code, said = getattr(error, "smtp_code", 451), words(f"{type(error).__name__}: {error}")
+        return Reply(code if isinstance(code, int) and 400 <= code < 600 else 451, said, Stage.END)
     return Reply(250, _("taken by the mail backend"), Stage.END)

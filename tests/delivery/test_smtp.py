@@ -1,12 +1,10 @@
 """The dialogue for one mail, with a server that says what the test wants."""
 
-import smtplib
-from types import SimpleNamespace
-
 import pytest
 
 from dbmail.delivery.message import Envelope
 from dbmail.delivery.smtp import Stage, transmit
+from dbmail.delivery.wire import Connection
 
 from ..smtp import DROP, EXTENSIONS, TAKE_AND_DROP, ScriptedSMTPServer
 
@@ -21,9 +19,23 @@ def server(request):
 
 
 def connected(server):
-    smtp = smtplib.SMTP(server.host, server.port, timeout=2)
+    smtp = Connection(server.host, server.port, timeout=2)
     smtp.ehlo()
     return smtp
+
+
+class Writes:
+    """A socket that keeps what is written to it."""
+
+    def __init__(self, sock):
+        self._sock, self.written = sock, []
+
+    def sendall(self, data):
+        self.written.append(bytes(data))
+        self._sock.sendall(data)
+
+    def __getattr__(self, name):
+        return getattr(self._sock, name)
 
 
 def test_a_mail_arrives_byte_for_byte(server):
@@ -98,13 +110,9 @@ def test_a_foreign_local_part_needs_smtputf8():
 
 def test_pipelined_commands_go_out_in_one_write():
     with ScriptedSMTPServer() as server, connected(server) as smtp:
-        writes = []
-        send = smtp.sock.sendall
-        smtp.sock = SimpleNamespace(
-            sendall=lambda data: (writes.append(data), send(data)), recv=smtp.sock.recv, close=smtp.sock.close
-        )
+        smtp.sock = Writes(smtp.sock)
         transmit(smtp, ENVELOPE)
-        assert len(writes) == 2
+        assert len(smtp.sock.written) == 2
 
 
 def test_garbage_instead_of_a_reply_is_a_broken_line(server):

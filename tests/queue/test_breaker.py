@@ -198,6 +198,36 @@ def test_without_the_setting_nothing_waits(relay, settings):
     assert send_email_requests().sent == 100
 
 
+@pytest.mark.parametrize("statement", range(6))
+@pytest.mark.parametrize(("ours", "theirs"), [(20, 20), (15, 15), (7, 20), (20, 7), (6, 6)])
+@pytest.mark.parametrize("begun", [True, False], ids=["begun", "not begun"])
+def test_of_two_workers_in_a_race_no_more_first_mails_go_than_may(settings, statement, ours, theirs, begun):
+    """The other worker takes its turn just before one of the statements by which this one takes its own."""
+    canary(settings, 20)
+    request = sending(canary_left=20 if begun else None)
+    queued(request, 100)
+    writes, taken = [], []
+
+    def the_other_comes_first(execute, sql, params, many, context):
+        if sql.startswith("UPDATE"):
+            writes.append(sql)
+            if len(writes) == statement + 1:
+                taken.extend(Claims("other").take(theirs))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(the_other_comes_first):
+        taken += Claims("this").take(ours)
+    if len(writes) <= statement:
+        taken += Claims("other").take(theirs)
+    request.refresh_from_db()
+    assert len({row.pk for row in taken}) == len(taken) == 20 - request.canary_left
+    assert bool(request.canary_until) == (request.canary_left == 0)
+    taken += Claims("this").take(30)
+    taken += Claims("this").take(30)
+    request.refresh_from_db()
+    assert (len(taken), request.canary_left) == (20, 0) and request.canary_until
+
+
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="threads on a database in memory do not wait")
 @pytest.mark.django_db(transaction=True)
 def test_workers_at_the_same_time_send_no_more_first_mails_together(settings):

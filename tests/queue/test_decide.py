@@ -62,3 +62,34 @@ def test_jitter_spreads_the_waits():
 def test_a_mail_that_may_have_arrived_is_held_if_a_setting_says_so():
     decision = decide(Reply(0, "gone", Stage.END), 0, Config(in_doubt="hold"))
     assert decision.verdict is Verdict.IN_DOUBT
+
+
+@pytest.mark.parametrize("stage", [Stage.MAIL, Stage.RCPT, Stage.END])
+@pytest.mark.parametrize("text", ["", "5.3.4 Too big", "5.2.3 Too big for this mailbox", "5.1.8 Too big"])
+def test_a_mail_that_is_too_big_fails_alone_whatever_else_the_relay_says_of_it(stage, text):
+    """552 is about the mail or the mailbox (RFC 5321, 4.2.2), never about the sender, for whom the pass would end."""
+    decision = decide(Reply(552, text, stage), 0, POLICY)
+    assert (decision.verdict, decision.suppress) == (Verdict.FAIL, False)
+
+
+def test_the_code_next_to_it_is_about_the_sender():
+    assert decide(Reply(551, "", Stage.MAIL), 0, POLICY).verdict is Verdict.STOP
+    assert decide(Reply(553, "", Stage.MAIL), 0, POLICY).verdict is Verdict.STOP
+
+
+@pytest.mark.parametrize(("code", "text"), [(421, "4.3.2 Shutting down"), (451, "4.3.0 Later"), (450, "")])
+def test_a_mail_that_was_refused_is_not_in_doubt_if_what_may_have_arrived_is_held(code, text):
+    decision = decide(Reply(code, text, Stage.END), 0, Config(in_doubt="hold"))
+    assert decision.verdict is Verdict.RETRY
+
+
+@pytest.mark.parametrize("stage", [Stage.RCPT, Stage.DATA])
+def test_a_line_that_breaks_before_the_end_leaves_no_doubt(stage):
+    assert decide(Reply(0, "gone", stage), 0, Config(in_doubt="hold")).verdict is Verdict.RETRY
+
+
+def test_a_line_that_breaks_before_the_mail_spends_no_try_however_many_there_were():
+    decision = decide(Reply(0, "gone", Stage.MAIL), POLICY.retries, POLICY)
+    assert (decision.verdict, decision.wait) == (Verdict.REPEAT, timedelta(0))
+    refused = decide(Reply(450, "Later", Stage.MAIL), POLICY.retries, POLICY)
+    assert (refused.verdict, refused.wait) == (Verdict.POSTPONE, POLICY.retry_wait)

@@ -1,13 +1,19 @@
 """What goes over the wire from several connections at a time, and in which order."""
 
+import select
 import socket
 import threading
 from contextlib import contextmanager
 
 import pytest
 
+from dbmail.addresses import parse_mailbox
+from dbmail.delivery.connection import configured_backend
+from dbmail.delivery.message import Mail
 from dbmail.exceptions import RelayUnavailable
 from dbmail.models import TextOfEmail
+from dbmail.queue.lane import Begun, Job, Outcome
+from dbmail.queue.lanes import Lanes
 from dbmail.service.passes import send_email_requests
 
 from ..smtp import ScriptedSMTPServer
@@ -160,3 +166,32 @@ def test_mails_big_and_small_pass_through_tls(encryption, use_mailer, settings, 
     assert all(message.tls for message in relay.messages)
     bodies = [message.data.partition(b"\r\n\r\n")[2] for message in relay.messages]
     assert sorted(len(body) for body in bodies if len(body) > 1000) == [66 * 50_000] * 4
+
+
+def test_what_a_relay_says_while_the_database_takes_note_is_not_the_reply_to_the_mail(use_mailer):
+    """It comes after all replies that are owed were heard, and before the end of the mail is sent."""
+    noting = threading.Event()
+
+    def serve(sock):
+        talk = Talk(sock)
+        talk.until(b"DATA\r\n")
+        talk.say(b"250 ok\r\n250 ok\r\n354 go\r\n")
+        noting.wait(20)
+        talk.say(b"250 taken\r\n")
+        assert sock.recv(1000) == b""
+
+    ann = parse_mailbox("ann@example.org")
+    with a_relay(use_mailer, serve):
+        backend = configured_backend()
+        lanes = Lanes(lambda: backend)
+        lanes.open(1)
+        lanes.add(Job(TextOfEmail(pk=1), Mail("Hello", "Text", ann, (ann,), "b@example.org")))
+        while not any(isinstance(event, Begun) for event in lanes.wait(5)):
+            pass
+        noting.set()
+        assert select.select([backend.connection.sock], [], [], 20)[0]
+        lanes.go_on()
+        (outcome,) = lanes.wait(5)
+        assert isinstance(outcome, Outcome) and outcome.reply.lost
+        assert "before it was asked: '250 taken" in outcome.reply.text
+        lanes.close(politely=True)
