@@ -30,6 +30,8 @@ POLICY = Config()
         (552, "5.3.4 Too big", Stage.MAIL, Verdict.FAIL),
         (550, "5.7.1 Sender refused", Stage.MAIL, Verdict.STOP),
         (550, "5.1.8 Bad sender", Stage.RCPT, Verdict.STOP),
+        (500, "5.5.2 What?", Stage.RCPT, Verdict.FAIL),
+        (500, "5.5.2 What?", Stage.MAIL, Verdict.STOP),
         (421, "Too many connections", Stage.CONNECT, Verdict.STOP),
         (535, "5.7.8 Wrong password", Stage.LOGIN, Verdict.STOP),
     ],
@@ -56,9 +58,24 @@ def test_waits_double_and_last_about_two_days():
 
 
 def test_jitter_spreads_the_waits():
-    assert decide(Reply(450, "", Stage.RCPT), 0, POLICY, jitter=1.1).wait == POLICY.retry_wait * 1.1
+    for stage in (Stage.RCPT, Stage.MAIL):
+        assert decide(Reply(450, "", stage), 0, POLICY, jitter=1.1).wait == POLICY.retry_wait * 1.1
+
+
+@pytest.mark.parametrize(("retries", "words"), [(1, "1 try has failed."), (8, "8 tries have failed.")])
+def test_out_of_tries_it_says_how_many(retries, words):
+    decision = decide(Reply(450, "4.2.1 Greylisted", Stage.RCPT), retries - 1, Config(retries=retries))
+    assert (decision.verdict, decision.reason) == (Verdict.FAIL, f"450 4.2.1 Greylisted; {words}")
+
+
+def test_a_refused_sender_is_said_to_be_ours():
+    decision = decide(Reply(550, "5.7.1 No", Stage.MAIL), 0, POLICY)
+    assert decision.reason == "The relay refuses our envelope sender: 550 5.7.1 No"
+    too_big = decide(Reply(554, "5.3.4 Too big", Stage.MAIL), 0, POLICY)  # which is no fault of the sender's
+    assert too_big.verdict is Verdict.FAIL
 
 
 def test_a_mail_that_may_have_arrived_is_held_if_a_setting_says_so():
     decision = decide(Reply(0, "gone", Stage.END), 0, Config(in_doubt="hold"))
     assert decision.verdict is Verdict.IN_DOUBT
+    assert decision.reason.endswith("gone (at end of data); the relay may have taken it.")
