@@ -2,6 +2,8 @@
 
 import dataclasses
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,12 @@ import pytest
 from dbmail.conf import Config
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CODE_OF_CONDUCT.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 
 
 def test_every_setting_is_documented():
@@ -31,3 +38,35 @@ def test_scripts_and_commands_that_are_named_exist(page):
     commands = set(re.findall(r"manage\.py (dbmail_\w+|populate_\w+)", text))
     assert [name for name in scripts if not (ROOT / name).exists()] == []
     assert [name for name in commands if not (ROOT / f"dbmail/management/commands/{name}.py").exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_functions_and_tests_that_are_named_exist(page):
+    text = page.read_text()
+    files = set(re.findall(r"`((?:dbmail|mailgates|scripts|testproject|tests)/[\w/]+\.(?:py|txt))", text))
+    assert [name for name in sorted(files) if not (ROOT / name).exists()] == []
+    functions = re.findall(r"`(?:\w+\.)?(\w+)`,?\s+\(?`((?:dbmail|mailgates)/[\w/]+\.py)`", text)
+    tests = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
+    named = [*functions, *((name, path) for path, name in tests)]
+    assert [(name, path) for name, path in named if not defines(ROOT / path, name)] == []
+
+
+def defines(path, name):
+    return bool(re.search(rf"^\s*(?:def|class) {name}\b", path.read_text(), re.M))
+
+
+def test_the_version_is_known_without_django():
+    code = "import dbmail, sys; print(dbmail.__version__, 'django' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True).stdout  # noqa: S603
+    version, has_django = said.split()
+    assert has_django == "False"
+    assert re.fullmatch(r"\d+\.\d+\.\d+(?:\.dev\d+|rc\d+)?", version)
+
+
+def test_releases_in_the_changelog_have_a_version_and_a_date_newest_first():
+    headings = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert headings[0] == "[Unreleased]"
+    releases = [re.fullmatch(r"\[(\d+)\.(\d+)\.(\d+)\] - (\d{4}-\d\d-\d\d)", heading) for heading in headings[1:]]
+    assert all(releases), headings
+    keys = [(tuple(map(int, match.group(1, 2, 3))), match[4]) for match in releases]
+    assert keys == sorted(keys, reverse=True)
