@@ -2,12 +2,20 @@
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CODE_OF_CONDUCT.md",
+    ROOT / "SECURITY.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -45,3 +53,35 @@ def test_every_promise_of_security_names_tests_that_exist():
     rows = [row for table in tables for row in table.splitlines()]
     assert len(rows) > 50
     assert [row for row in rows if not re.search(r"`tests/[\w/]+\.py::[\w:]+` \|$", row)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_functions_and_tests_that_are_named_exist(page):
+    text = page.read_text()
+    files = set(re.findall(r"`((?:dbmail|mailgates|scripts|testproject|tests)/[\w/]+\.(?:py|txt))", text))
+    assert [name for name in sorted(files) if not (ROOT / name).exists()] == []
+    functions = re.findall(r"`(?:\w+\.)?(\w+)`,?\s+\(?`((?:dbmail|mailgates)/[\w/]+\.py)`", text)
+    tests = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
+    named = [*functions, *((name, path) for path, name in tests)]
+    assert [(name, path) for name, path in named if not defines(ROOT / path, name)] == []
+
+
+def defines(path, name):
+    return bool(re.search(rf"^\s*(?:def|class) {name}\b", path.read_text(), re.M))
+
+
+def test_the_version_is_known_without_django():
+    code = "import dbmail, sys; print(dbmail.__version__, 'django' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True).stdout  # noqa: S603
+    version, has_django = said.split()
+    assert has_django == "False"
+    assert re.fullmatch(r"\d+\.\d+\.\d+(?:\.dev\d+|rc\d+)?", version)
+
+
+def test_releases_in_the_changelog_have_a_version_and_a_date_newest_first():
+    headings = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert headings[0] == "[Unreleased]"
+    releases = [re.fullmatch(r"\[(\d+)\.(\d+)\.(\d+)\] - (\d{4}-\d\d-\d\d)", heading) for heading in headings[1:]]
+    assert all(releases), headings
+    keys = [(tuple(map(int, match.group(1, 2, 3))), match[4]) for match in releases]
+    assert keys == sorted(keys, reverse=True)

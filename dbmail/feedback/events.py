@@ -1,6 +1,5 @@
 """What providers and other servers tell about our mail: kept as events, and suppressions where they follow."""
 
-import logging
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -18,7 +17,6 @@ from ..models import IncomingMessage, MailEvent, Suppression, TextOfEmail
 from ..suppression.entries import Entry, ends_at, suppress_all
 from .reports import Kind, Outcome, Report
 
-log = logging.getLogger(__name__)
 Type, Reject, Reason = MailEvent.Type, MailEvent.Reject, Suppression.Reason
 #: Events that are looked up, stored and acted on together.
 CHUNK = 1000

@@ -56,7 +56,7 @@ def _parts(value: str) -> list[str]:
 
 def _result(part: str) -> Result | None:
     words = " ".join(part.split()).replace(" =", "=").replace("= ", "=").split()
-    pairs = [(name.lower(), value.strip('"').lower()) for name, equals, value in (w.partition("=") for w in words)]
+    pairs = [(name.lower(), value.strip('"').lower()) for name, _equals, value in (w.partition("=") for w in words)]
     if not pairs or not pairs[0][1]:
         return None
     method = pairs[0][0].partition("/")[0].strip()

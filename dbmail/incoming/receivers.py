@@ -1,6 +1,5 @@
 """Handlers of incoming mail: each says who gets a message, and nothing else. Rows name them."""
 
-import logging
 from email.message import Message
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +52,6 @@ class BaseHandler:
         raise NotImplementedError
 
 
-logger = logging.getLogger(__name__)
 KINDS = ("students", "teachers", "class")
 
 

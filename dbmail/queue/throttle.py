@@ -7,11 +7,12 @@ whole: so in no stretch of time as long as the window do more mails go than allo
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import accumulate
 
 from ..rates import Rate
 
 SLICES = 20
-#: Mails that are held are put at most this far off (or a window, if that is longer): limits that are raised, or
+#: Mails that are held are put at most this far off (or two windows, if that is longer): limits that are raised, or
 #: mails that are cancelled, let the others go earlier than was foreseen.
 HORIZON = timedelta(hours=1)
 
@@ -56,15 +57,14 @@ def slice_of(moment: datetime, rate: Rate) -> datetime:
 def room(rate: Rate, counts: Counts, now: datetime) -> Room:
     """`counts` may hold slices of any age; one a window or more ahead of `now` was counted by a wrong clock."""
     reach = rate.window + rate.window / SLICES
-    used = sorted((at, n) for at, n in counts.items() if now - reach < at < now + rate.window and n > 0)
+    used = sorted((at, n) for at, n in counts.items() if now - reach < at < now + rate.window)
     over = sum(n for _, n in used) - rate.count
-    free, over = max(0, -over), max(0, over)
-    # Once the free ones are gone too, one more may go when the oldest slices have left the window.
-    for at, n in [*used, (slice_of(now, rate), free)]:
-        over -= n
-        if over < 0 and n:
-            return Room(free, at + reach)
-    return Room(free, slice_of(now, rate) + reach)
+    free = max(0, -over)
+    # Once the free ones are gone too, one more may go when more than those over the limit have left the window.
+    oldest = [*used, (slice_of(now, rate), free)]
+    left = accumulate(n for _, n in oldest)
+    at = next(at for (at, _), n in zip(oldest, left, strict=True) if n > max(0, over))
+    return Room(free, at + reach)
 
 
 def plan(

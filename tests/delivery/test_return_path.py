@@ -1,5 +1,7 @@
 """Signed return paths."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,13 +28,19 @@ def test_a_return_path_names_its_mail_in_any_case(number):
     ],
 )
 def test_a_forged_return_path_is_refused(address):
-    with pytest.raises(InvalidToken):
+    with pytest.raises(InvalidToken, match=f"'{re.escape(address)}' is not a return path"):
         return_path.read(address)
 
 
 def test_the_signature_of_one_mail_is_none_for_another():
     with pytest.raises(InvalidToken):
         return_path.read(return_path.signed(1).replace("+1-", "+2-"))
+
+
+def test_the_bounces_address_may_hold_a_plus_itself(settings):
+    settings.DBMAIL = {**settings.DBMAIL, "BOUNCES": "post+office-1@example.org"}
+    assert return_path.signed(7).startswith("post+office-1+7-")
+    assert return_path.read(return_path.signed(7)) == 7
 
 
 def test_a_retired_key_still_reads_old_mail(settings):

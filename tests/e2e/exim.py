@@ -5,13 +5,13 @@ import pwd
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.ports import free_port
+from tests.waiting import until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 #: The main section of the tests' server; everything about dbmail comes from the shipped files.
@@ -96,7 +96,7 @@ class Exim:
         self._configure(environment, lmtp)
         give_away(place, self.uid, self.gid)
         self.process = subprocess.Popen(self._as_mail_user("-bdf"), stderr=subprocess.DEVNULL)  # noqa: S603
-        wait(self._listens, "Exim does not listen")
+        until(self._listens, 30, lambda: f"Exim does not listen. {self.log()}")
 
     def _configure(self, environment: dict[str, str], lmtp: int) -> None:
         shipped = (REPOSITORY / "mailgates/exim/macros.conf").read_text()
@@ -169,7 +169,7 @@ class Exim:
         self.wait_for(lambda: any(mark in self.log() for mark in marks))
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
-        wait(condition, "It did not come about", self.log)
+        until(condition, 30, self.log)
 
     def stop(self) -> None:
         self.process.terminate()
@@ -191,11 +191,3 @@ def give_away(place: Path, uid: int, gid: int) -> None:
     if os.getuid() == 0:
         for path in [place, *place.rglob("*")]:
             os.chown(path, uid, gid)
-
-
-def wait(condition, words: str, more=lambda: "", seconds: float = 30) -> None:  # type: ignore[no-untyped-def]
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"{words} after {seconds} s. {more()}")
-        time.sleep(0.05)

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.exim import REPOSITORY, give_away, wait
+from tests.e2e.exim import REPOSITORY, give_away
 from tests.ports import free_port
+from tests.waiting import until
 
 #: What a server has before anything of dbmail's is added.
 _MAIN = """
@@ -160,7 +161,7 @@ class Postfix:
         self.wait_for(is_tried)
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
-        wait(condition, "It did not come about", self.log)
+        until(condition, 30, self.log)
 
     def stop(self) -> None:
         self._run(*self._command("postfix", "stop"))

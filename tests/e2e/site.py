@@ -5,8 +5,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from contextlib import closing
 from importlib import import_module
 from pathlib import Path
@@ -77,11 +75,3 @@ def ask(database_url: str, *statements: str) -> list[tuple]:
         for statement in statements:
             cursor.execute(statement)
         return list(cursor.fetchall()) if cursor.description else []
-
-
-def until(condition: Callable[[], Any], seconds: float = 60) -> None:
-    """Return as soon as `condition` holds; fail if it does not within so many seconds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        time.sleep(0.05)

@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from importlib.resources import files
@@ -20,6 +19,7 @@ from playwright import sync_api as playwright
 
 from ..ports import free_port
 from ..smtp import ScriptedSMTPServer
+from ..waiting import until
 from .site import Site
 
 CHROMIUM = shutil.which("chromium")
@@ -51,14 +51,14 @@ def server(site: Site, smtp_server: ScriptedSMTPServer) -> Iterator[str]:
 
 
 def _wait_for(address: str) -> None:
-    deadline = time.monotonic() + 30
-    while True:
+    def answers() -> bool:
         try:
             with urllib.request.urlopen(address, timeout=5):  # noqa: S310 - our own server
-                return
+                return True
         except OSError:
-            assert time.monotonic() < deadline, "the site did not start"
-            time.sleep(0.1)
+            return False
+
+    until(answers, 30, lambda: "The site did not start.")
 
 
 class Person:
@@ -392,9 +392,9 @@ def test_an_audience_is_built_of_conditions_and_groups(person):
     page.select_option(".dbmail-group [data-field]", label="Student info: program")
     page.select_option(".dbmail-group [data-value] select", label="Splash 2027")
     person.expect("#audience-count", "3 people")  # the admin is in no programme
-    page.click(".dbmail-group > .dbmail-line [data-remove]")
-    person.expect("#audience-count", "2 people")
-    page.wait_for_timeout(100)
+    with page.expect_response(lambda response: response.url.endswith("/save/")):
+        page.click(".dbmail-group > .dbmail-line [data-remove]")
+        person.expect("#audience-count", "2 people")
     person.expect("#save-state", "Saved.")
     page.reload()
     assert page.input_value("#builder-match") == "any"

@@ -13,7 +13,8 @@ from collections import Counter
 import pytest
 
 from ..smtp import TAKE_AND_DROP
-from .site import ROOT, until
+from ..waiting import until
+from .site import ROOT
 
 STUDENTS = 60
 

@@ -10,8 +10,8 @@ import pytest
 
 from ..processes import catches
 from ..smtp import DROP, HANG
+from ..waiting import until
 from .gate import Gate
-from .site import until
 
 STUDENTS = 30
 A_MAIL = (

@@ -6,11 +6,11 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 from django.db import connection
 
+from ..waiting import until
 from .site import Site
 from .test_kill import STUDENTS, broadcast, everybody, repeats, students
 
@@ -72,8 +72,14 @@ def test_a_worker_that_slept_through_its_lease_repeats_at_most_what_it_had_in_fl
 def test_a_dialogue_that_is_slower_than_its_lease_keeps_it(broadcast):
     site, taken_over = broadcast, []
 
+    def leases(which):
+        return which(
+            end for (end,) in site.sql("SELECT claimed_until FROM dbmail_textofemail WHERE state = 'sending'")
+        )
+
     def be_slow(argument):
-        time.sleep(3)
+        ends = leases(max)
+        until(lambda: leases(min) > ends, 30)
         # What a worker on another host does, which cannot see that this one lives.
         taken_over.append(
             site.python(
@@ -82,7 +88,6 @@ def test_a_dialogue_that_is_slower_than_its_lease_keeps_it(broadcast):
                 "answer = claim.recover()"
             )
         )
-        time.sleep(1)
 
     for nth in (5, 25):
         site.relay.on("RCPT", be_slow, nth=nth)

@@ -9,10 +9,11 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
+
+from ..waiting import until
 
 pytest.importorskip("aiosmtpd")
 
@@ -75,10 +76,7 @@ class Service:
             connection.close()
 
     def wait_for(self, condition, seconds=20):
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, self.log.read_text()
-            time.sleep(0.02)
+        until(condition, seconds, self.log.read_text)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 
 from dbmail.conf import Config
+from dbmail.conf.groups import Retry
 from dbmail.delivery.smtp import Reply, Stage
 from dbmail.queue.decide import Verdict, decide
 
@@ -30,6 +31,8 @@ POLICY = Config()
         (552, "5.3.4 Too big", Stage.MAIL, Verdict.FAIL),
         (550, "5.7.1 Sender refused", Stage.MAIL, Verdict.STOP),
         (550, "5.1.8 Bad sender", Stage.RCPT, Verdict.STOP),
+        (500, "5.5.2 What?", Stage.RCPT, Verdict.FAIL),
+        (500, "5.5.2 What?", Stage.MAIL, Verdict.STOP),
         (421, "Too many connections", Stage.CONNECT, Verdict.STOP),
         (535, "5.7.8 Wrong password", Stage.LOGIN, Verdict.STOP),
     ],
@@ -56,12 +59,27 @@ def test_waits_double_and_last_about_two_days():
 
 
 def test_jitter_spreads_the_waits():
-    assert decide(Reply(450, "", Stage.RCPT), 0, POLICY, jitter=1.1).wait == POLICY.retry.wait * 1.1
+    for stage in (Stage.RCPT, Stage.MAIL):
+        assert decide(Reply(450, "", stage), 0, POLICY, jitter=1.1).wait == POLICY.retry.wait * 1.1
+
+
+@pytest.mark.parametrize(("retries", "words"), [(1, "1 try has failed."), (8, "8 tries have failed.")])
+def test_out_of_tries_it_says_how_many(retries, words):
+    decision = decide(Reply(450, "4.2.1 Greylisted", Stage.RCPT), retries - 1, Config(retry=Retry(tries=retries)))
+    assert (decision.verdict, decision.reason) == (Verdict.FAIL, f"450 4.2.1 Greylisted; {words}")
+
+
+def test_a_refused_sender_is_said_to_be_ours():
+    decision = decide(Reply(550, "5.7.1 No", Stage.MAIL), 0, POLICY)
+    assert decision.reason == "The relay refuses our envelope sender: 550 5.7.1 No"
+    too_big = decide(Reply(554, "5.3.4 Too big", Stage.MAIL), 0, POLICY)  # which is no fault of the sender's
+    assert too_big.verdict is Verdict.FAIL
 
 
 def test_a_mail_that_may_have_arrived_is_held_if_a_setting_says_so():
     decision = decide(Reply(0, "gone", Stage.END), 0, Config(in_doubt="hold"))
     assert decision.verdict is Verdict.IN_DOUBT
+    assert decision.reason.endswith("gone (at end of data); the relay may have taken it.")
 
 
 @pytest.mark.parametrize("stage", [Stage.MAIL, Stage.RCPT, Stage.END])
@@ -89,7 +107,7 @@ def test_a_line_that_breaks_before_the_end_leaves_no_doubt(stage):
 
 
 def test_a_line_that_breaks_before_the_mail_spends_no_try_however_many_there_were():
-    decision = decide(Reply(0, "gone", Stage.MAIL), POLICY.retries, POLICY)
+    decision = decide(Reply(0, "gone", Stage.MAIL), POLICY.retry.tries, POLICY)
     assert (decision.verdict, decision.wait) == (Verdict.REPEAT, timedelta(0))
-    refused = decide(Reply(450, "Later", Stage.MAIL), POLICY.retries, POLICY)
-    assert (refused.verdict, refused.wait) == (Verdict.POSTPONE, POLICY.retry_wait)
+    refused = decide(Reply(450, "Later", Stage.MAIL), POLICY.retry.tries, POLICY)
+    assert (refused.verdict, refused.wait) == (Verdict.POSTPONE, POLICY.retry.wait)

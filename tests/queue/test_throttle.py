@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbmail.queue.throttle import HORIZON, Ask, plan, room, slice_of
+from dbmail.queue.throttle import HORIZON, Ask, Room, plan, room, slice_of
 from dbmail.rates import Rate
 
 NOW = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
@@ -36,11 +37,26 @@ def test_one_more_may_go_when_the_oldest_has_left_the_window():
     assert room(MINUTE, counts, now_full.next_free).free == 5
 
 
-def test_a_lower_limit_counts_at_once():
+def test_a_window_has_twenty_slices():
+    slices = {slice_of(NOW + timedelta(seconds=n), MINUTE) for n in range(60)}
+    assert sorted(slices) == [NOW + timedelta(seconds=3 * n) for n in range(20)]
+
+
+def test_while_some_are_free_more_of_them_are_when_the_oldest_has_left():
+    oldest = NOW - timedelta(seconds=51)
+    assert room(MINUTE, {oldest: 1, NOW - timedelta(seconds=30): 14}, NOW) == Room(5, oldest + timedelta(seconds=63))
+
+
+def test_where_nothing_went_the_first_that_go_now_have_to_leave_the_window():
+    assert room(MINUTE, {}, NOW) == Room(20, NOW + timedelta(seconds=63))
+
+
+@pytest.mark.parametrize("count", [10, 15, 19])
+def test_a_lower_limit_counts_at_once(count):
     counts = {NOW - timedelta(seconds=51): 5, NOW - timedelta(seconds=30): 15}
-    lower = room(Rate(10, timedelta(minutes=1)), counts, NOW)
+    lower = room(Rate(count, timedelta(minutes=1)), counts, NOW)
     assert lower.free == 0
-    assert room(Rate(10, timedelta(minutes=1)), counts, lower.next_free).free > 0
+    assert room(Rate(count, timedelta(minutes=1)), counts, lower.next_free).free > 0
 
 
 def test_what_is_held_comes_back_as_fast_as_the_limit_lets_it():
@@ -50,6 +66,34 @@ def test_what_is_held_comes_back_as_fast_as_the_limit_lets_it():
     for start in times:
         assert sum(start <= at < start + MINUTE.window for at in times) <= MINUTE.count + 2
     assert timedelta(minutes=45) < times[-1] - NOW < timedelta(minutes=55)
+
+
+def test_the_first_that_is_held_comes_back_as_soon_as_there_is_room():
+    assert plan(asks(21), {}, NOW).held == {20: room(MINUTE, {}, NOW).next_free}
+
+
+@pytest.mark.parametrize(("count", "together"), [(5, 1), (19, 1), (20, 2), (25, 2), (30, 3)])
+def test_a_tenth_of_what_the_limit_allows_comes_back_together(count, together):
+    rate = Rate(count, timedelta(minutes=1))
+    held = plan(asks(count + 6 * together, rate=rate), {}, NOW).held
+    waits = [held[n] - held[count] for n in sorted(held)]
+    assert waits == [n // together * together * rate.window / count for n in range(6 * together)]
+
+
+def test_the_next_plan_goes_on_where_this_one_ended():
+    first = plan(asks(100), {}, NOW)
+    end = room(MINUTE, {}, NOW).next_free + 80 * MINUTE.window / MINUTE.count
+    assert first.booked == {("k", 1): end}
+    full = {"k": {slice_of(NOW, MINUTE): 20}}
+    assert plan(asks(1, first=100), full, NOW, first.booked).held == {100: end}
+    assert plan(asks(1, queue=2, first=100), full, NOW, first.booked).held[100] < end
+
+
+def test_where_a_limit_has_room_left_nothing_of_it_waits_any_more():
+    later = NOW + timedelta(minutes=30)
+    assert plan(asks(19), {}, NOW, {("k", 1): later}).booked == {}
+    assert plan(asks(20), {}, NOW, {("k", 1): later}).booked == {("k", 1): later}
+    assert plan(asks(19), {}, NOW, {("other", 1): later}).booked == {("other", 1): later}
 
 
 def test_what_is_held_later_comes_back_after_what_was_held_before():
@@ -71,10 +115,15 @@ def test_a_small_queue_does_not_come_back_behind_a_big_one():
 def test_mail_of_no_broadcast_comes_first():
     decision = plan([*asks(500, queue=1), *asks(5, queue=None, first=1000)], {}, NOW)
     assert {1000, 1001, 1002, 1003, 1004} < decision.go
+    one_a_minute = Rate(1, timedelta(minutes=1))
+    both = [*asks(1, queue=1, rate=one_a_minute), *asks(1, queue=None, rate=one_a_minute, first=1)]
+    assert plan(both, {}, NOW).go == {1}
 
 
 def test_nothing_is_put_off_for_longer_than_the_horizon():
-    assert max(plan(asks(100_000), {}, NOW).held.values()) <= NOW + HORIZON
+    assert max(plan(asks(100_000), {}, NOW).held.values()) == NOW + HORIZON
+    daily = Rate(20, timedelta(days=1))
+    assert max(plan(asks(1000, rate=daily), {}, NOW).held.values()) == NOW + 2 * daily.window
 
 
 def test_a_mail_goes_only_if_all_its_limits_have_room():
@@ -93,6 +142,7 @@ def test_mails_without_a_limit_go():
 
 def test_a_count_from_a_clock_that_was_an_hour_ahead_holds_nobody_up():
     assert room(MINUTE, {NOW + timedelta(hours=1): 20}, NOW).free == 20
+    assert room(MINUTE, {NOW + MINUTE.window: 20}, NOW).free == 20
     assert room(MINUTE, {NOW + timedelta(seconds=5): 20}, NOW).free == 0  # two hosts' clocks differ a little
 
 
