@@ -7,6 +7,7 @@
 | dbmail.E003 | the DKIM key cannot be used |
 | dbmail.E004 | SendGrid's webhook key cannot be used |
 | dbmail.E005 | a layout of LAYOUTS cannot be used |
+| dbmail.E006 | TEMPLATE_RELATIONS opens, or TEMPLATE_CLOSED closes, what there is not |
 | dbmail.W001 | no SITE_URL: no one-click unsubscribe, no public pages |
 | dbmail.W002 | SITE_URL is not https |
 | dbmail.W003 | dbmail's URLs are not included |
@@ -41,6 +42,7 @@ from .delivery.from_address import allowed
 from .exceptions import AddressError, LayoutError, SettingError
 from .feedback.sendgrid import public_key
 from .rendering.layout import Layout
+from .rendering.relations import mistakes
 
 _NO_MAIL = {f"django.core.mail.backends.{name}" for name in ("console", "dummy", "filebased", "locmem")}
 _LOCAL = ("localhost", "127.0.0.1", "::1", "")
@@ -52,7 +54,7 @@ _NO_DOMAIN = ("localhost", ".localhost", ".test", ".invalid", ".example", ".loca
 def check_settings(**_: Any) -> list[CheckMessage]:
     """What cannot work, whatever the project does."""
     found = list(_unreadable())
-    return found or [*_paths(), *_keys(), *_layouts()]
+    return found or [*_paths(), *_keys(), *_layouts(), *_tables()]
 
 
 @register(Tags.security, deploy=True)
@@ -118,6 +120,12 @@ def _layouts() -> Iterator[CheckMessage]:
         except LayoutError as error:
             hint = "A layout is a template of the project's own: an HTML document with {{ body }} in it."
             yield Error(str(error), hint=hint, id="dbmail.E005")
+
+
+def _tables() -> Iterator[CheckMessage]:
+    for mistake in mistakes():
+        hint = "docs/settings.md says what texts may read; a name that is misspelt opens or closes nothing."
+        yield Error(mistake, hint=hint, id="dbmail.E006")
 
 
 def _site() -> Iterator[CheckMessage]:

@@ -76,6 +76,14 @@ class Config:
     render_max_size: int = 2_000_000
     #: Longest time that rendering for one recipient may take, in seconds.
     render_max_seconds: float = 5.0
+    #: Most rows of one query that a mail shows or loops over; more are an error, so that memory stays small.
+    render_max_rows: int = 1000
+    #: Relations to many rows that texts may follow: ["school.Student.lessons"], each "app_label.Model.relation".
+    #: Default: none; rows that one row points to, and a model's own properties and methods, need no entry.
+    template_relations: tuple[str, ...] = ()
+    #: Apps ("payroll") and models ("school.Mark") that no text reads, whatever leads there; added to the built-in
+    #: list.
+    template_closed: tuple[str, ...] = ()
     #: Template libraries (dotted paths) whose tags and filters mail may use besides Django's own.
     template_libraries: tuple[str, ...] = ()
     #: What a broadcast's body can be set in: {"newsletter": "mail/newsletter.html"}, or with a title,

@@ -23,8 +23,8 @@ from ..preflight.content import Content, Finding, Level, check_content
 from ..preflight.from_domain import check_sender
 from ..queue.compose import request_headers
 from ..rendering.message import MessageRenderer, Rendered
+from ..rendering.public import nobody
 from ..rendering.text import is_html
-from ..views import nobody
 from . import draft as drafts
 from .permissions import may_see_doctor, may_see_recipients
 

@@ -36,7 +36,7 @@ from django.utils.translation import gettext_noop
 
 from ..conf import config
 from ..exceptions import SettingError, TemplateRejected
-from .guard import Missing, call, guard, look_up
+from .guard import Missing, Refused, call, guard, look_up
 from .limits import KEEPING_NODES, LimitedNodeList, LoopBody, budget_of, limited_context
 from .names import is_secret
 from .template_filters import check_argument, library
@@ -244,6 +244,9 @@ class _GuardedVariable(Variable):
             return guard(current)
         except Missing:
             raise VariableDoesNotExist("Failed lookup for [%s]", (self.var,)) from None
+        except Refused as error:
+            budget_of(context).refused = error
+            raise
         except Exception as error:
             # Django's rule: an exception may say that it stands for nothing (ObjectDoesNotExist does).
             if getattr(error, "silent_variable_failure", False):
