@@ -245,8 +245,10 @@ class Rows(Shown):
         first = index.start if isinstance(index, slice) else index
         last = index.stop if isinstance(index, slice) else index
         forward = last is not None and min(first or 0, last) >= 0 and getattr(index, "step", None) is None
-        if not forward or self._read is not None:
+        if not forward:
             return _checked(self._first)[index]
+        if self._read is not None and last < len(self._read):
+            return self._read[index]
         found = self._query[index]
         return Rows(found) if isinstance(found, QuerySet) else guard(found)
 

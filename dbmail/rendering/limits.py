@@ -26,7 +26,7 @@ from django.utils.translation import gettext as _
 
 from ..conf import config
 from ..exceptions import RenderFailed
-from .guard import Missing, Refused, guard
+from .guard import Missing, Refused, Shown, guard
 from .text_template import mark
 
 #: Longest part of a token, and of what somebody else's code raised, that an error quotes.
@@ -77,6 +77,8 @@ def limited_context(values: dict[str, Any], *, html: bool) -> LimitedContext:
             shown[name] = guard(value)
         except Missing:
             continue
+        except Refused:
+            shown[name] = Shown(value)  # says so where the text looks at it
     context = LimitedContext(shown, autoescape=html)
     context.budget = Budget(config().render_max_size, config().render_max_seconds)
     return context

@@ -18,7 +18,7 @@ from .text import is_html
 _ALWAYS = frozenset(["user", "request", "EMAIL_HOST_SENDER", tokens.NAME])
 _NO_MODELS: Mapping[str, type[Model]] = {}
 
-_FILTERED_LINK = re.compile(r"\{\{\s*unsubscribe_url\s*\|[^}]*\}\}")
+_FILTERED_LINK = re.compile(r"\{\{\s*unsubscribe_url\s*\|[^}\n]*\}\}")
 
 
 @dataclass(frozen=True, slots=True)
