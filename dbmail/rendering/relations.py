@@ -210,9 +210,7 @@ def mistakes() -> Iterator[str]:
         try:
             model: type[Model] = apps.get_model(label)
         except (LookupError, ValueError):
-            said = _(
-                'DBMAIL["TEMPLATE_RELATIONS"]: %(entry)r must be "app_label.Model.relation"; there is no such model.'
-            )
+            said = _('DBMAIL["TEMPLATE_RELATIONS"]: %(entry)r is not "app_label.Model.relation" of a model there is.')
             yield said % {"entry": entry}
             continue
         way = way_of(model, name)
