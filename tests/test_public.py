@@ -131,3 +131,24 @@ def test_mails_that_are_rendered_after_the_page_was_shown_are_the_recipients_own
     client.get(f"/email/{request.pk}")
     assert request.process() == 1
     assert request.textofemail_set.get().msgtext == "Dear Annabel"
+
+
+def test_rows_of_a_query_are_not_shown_whoever_gives_them(client, monkeypatch, ann, program):
+    Profile.objects.create(user=ann, guardian_name="Gwen")
+    monkeypatch.setattr(Program, "profiles", lambda self: Profile.objects.all(), raising=False)
+    monkeypatch.setattr(
+        Program, "get_msg_vars", lambda self, user, key: Profile.objects if key == "all" else None, raising=False
+    )
+    text = (
+        "{{ program.profiles.first.guardian_name }}{% for p in program.profiles %}{{ p.guardian_name }}{% endfor %}"
+        "{{ program.profiles.count }}{{ program.profiles|first }}{{ program.all.first.guardian_name }}"
+    )
+    request = a_request(public=True, msgtext=f"<html>[{text}]", variables={"program": program})
+    assert client.get(f"/email/{request.pk}/body").content.decode() == "<html>[]"
+
+
+def test_an_account_that_answers_for_itself_is_nobody_there_too(client, monkeypatch, ann):
+    answers = {"nickname": lambda user: f"known as {user.first_name}"}
+    monkeypatch.setattr(type(ann), "get_msg_vars", lambda self, user, key: answers.get(key, str)(self), raising=False)
+    request = a_request(public=True, msgtext="<html>{{ boss.nickname }}", variables={"boss": ann})
+    assert client.get(f"/email/{request.pk}/body").content.decode() == "<html>known as [first name]"

@@ -285,7 +285,7 @@ def _find_on_row(row: Any, name: str) -> Any:
     if way is Way.HIDDEN:
         raise Missing(f"{name!r} of a model is not shown in mail.")
     if STAND_IN.get() is not None:
-        if way in (Way.BACK, Way.MANY):
+        if way is Way.BACK:
             raise Missing(f"{name!r} is not shown to everybody.")
         row = as_seen(row)
     found = call(_attribute(row, name))

@@ -52,20 +52,10 @@ def library() -> Library:
     """The tags and filters of every mail template."""
     built = Library()
     built.tags.update({name: defaulttags.register.tags[name] for name in TAGS})
-    built.tags["now"] = _now
     for name, function in defaultfilters.register.filters.items():
         if name != "pprint":  # it shows the inside of objects
             built.filters[name] = _OWN.get(name) or _limited(name, function)
     return built
-
-
-def _now(parser: Any, token: Any) -> Any:
-    """Django's {% now %}, whose work grows with its format as that of |date does."""
-    node = defaulttags.now(parser, token)
-    if len(node.format_string) > MAX_ARGUMENT:
-        long = _("The format of {%% now %%} is longer than %(limit)d characters.")
-        raise TemplateSyntaxError(long % {"limit": MAX_ARGUMENT})
-    return node
 
 
 def check_argument(name: str, value: Any) -> None:

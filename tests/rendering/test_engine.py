@@ -208,6 +208,13 @@ def test_the_limit_of_size_is_exact_however_deep_the_text_stands(count):
             show(source, **context)
 
 
+@override_settings(DBMAIL={"RENDER_MAX_SIZE": 1000})
+def test_a_list_grows_no_longer_than_a_text():
+    with pytest.raises(RenderFailed, match="1000 characters"):
+        show("{{ r|add:r|length }}", r=list(range(600)))
+    assert show("{{ r|add:r|length }}", r=list(range(400))) == "800"
+
+
 class Broken:
     @property
     def value(self):

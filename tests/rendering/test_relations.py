@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext, isolate_apps
 
 from dbmail.exceptions import RenderFailed
 from dbmail.rendering.engine import compile_template
+from dbmail.rendering.guard import STAND_IN
 from dbmail.rendering.relations import refusal_on_path
 from dbmail.rendering.variables import ActionHandler
 from testproject.outreach.models import ClassSubject, Profile, Program, Section, StudentInfo
@@ -401,3 +402,28 @@ def test_a_path_is_judged_without_a_row():
     assert "auth.User.sections" in refusal_on_path(User, ["profile", "user", "sections"])
     assert "is for programs" in refusal_on_path(Program, ["delete"])
     assert refusal_on_path(Program, ["niceName", "anything"]) == ""
+
+
+@isolate_apps("testproject.outreach")
+def test_what_points_to_a_row_is_shown_in_mails_and_not_to_everybody():
+    class Fair(models.Model):  # noqa: DJ008
+        name = models.TextField()
+
+        class Meta:
+            app_label = "outreach"
+
+    class Venue(models.Model):  # noqa: DJ008
+        fair = models.OneToOneField(Fair, models.CASCADE)
+        town = models.TextField()
+
+        class Meta:
+            app_label = "outreach"
+
+    venue = Venue(fair=Fair(name="Spring"), town="Bern")
+    source = "{{ venue.fair.name }} [{{ venue.fair.venue.town }}]"
+    assert show(source, venue=given(venue)) == "Spring [Bern]"
+    token = STAND_IN.set(User())
+    try:
+        assert show(source, venue=given(venue)) == "Spring []"
+    finally:
+        STAND_IN.reset(token)

@@ -397,9 +397,9 @@ def test_methods_that_every_model_has_are_not_called(user, name):
 
 
 @pytest.mark.parametrize(
-    "source", ["{{ q.popleft }}", "{{ q.pop }}", "{{ q.clear }}", "{{ s.pop }}", "{{ g.gi_frame.f_locals }}"]
+    "source", ["{{ h.q.popleft }}", "{{ h.q.pop }}", "{{ h.q.clear }}", "{{ h.s.pop }}", "{{ g.gi_frame.f_locals }}"]
 )
 def test_what_python_wrote_does_not_change_a_list_of_the_project(source):
     queue, numbers = deque([1, 2]), {3}
-    text = show(source, q=queue, s=numbers, g=(SECRET for _ in range(1)))
+    text = show(source, h={"q": queue, "s": numbers}, g=(SECRET for _ in range(1)))
     assert (list(queue), numbers) == ([1, 2], {3}) and SECRET not in text
