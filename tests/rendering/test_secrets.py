@@ -5,6 +5,7 @@ import io
 import os
 import pathlib
 from collections import deque, namedtuple
+from types import SimpleNamespace
 
 import pytest
 from django.conf import settings
@@ -401,5 +402,5 @@ def test_methods_that_every_model_has_are_not_called(user, name):
 )
 def test_what_python_wrote_does_not_change_a_list_of_the_project(source):
     queue, numbers = deque([1, 2]), {3}
-    text = show(source, h={"q": queue, "s": numbers}, g=(SECRET for _ in range(1)))
+    text = show(source, h=SimpleNamespace(q=queue, s=numbers), g=(SECRET for _ in range(1)))
     assert (list(queue), numbers) == ([1, 2], {3}) and SECRET not in text
