@@ -8,6 +8,7 @@
 | dbmail.E004 | SendGrid's webhook key cannot be used |
 | dbmail.E005 | a layout of LAYOUTS cannot be used |
 | dbmail.E006 | a look-up of AUDIENCE_FIELDS is none that an audience can be chosen by |
+| dbmail.E007 | TEMPLATE_RELATIONS opens, or TEMPLATE_CLOSED closes, what there is not |
 | dbmail.W001 | no SITE_URL: no one-click unsubscribe, no public pages |
 | dbmail.W002 | SITE_URL is not https |
 | dbmail.W003 | dbmail's URLs are not included |
@@ -45,6 +46,7 @@ from .feedback.sendgrid import public_key
 from .incoming.receivers import imported
 from .rendering.engine import project_library
 from .rendering.layout import Layout
+from .rendering.relations import mistakes
 
 #: Keys that name a function.
 _FUNCTIONS = ("CONTACTS", "ROSTERS", "USER_ALIASES", "UNSUBSCRIBE_HOOK")
@@ -64,6 +66,8 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         *_columns(settings_read),
         *_keys(settings_read),
         *_layouts(settings_read),
+        # What a text may reach is judged by the settings in force, so by all of them.
+        *(() if problems else _tables()),
     ]
 
 
@@ -123,6 +127,12 @@ def _layouts(given: Config) -> Iterator[CheckMessage]:
         except LayoutError as error:
             hint = "A layout is a template of the project's own: an HTML document with {{ body }} in it."
             yield Error(str(error), hint=hint, id="dbmail.E005")
+
+
+def _tables() -> Iterator[CheckMessage]:
+    for mistake in mistakes():
+        hint = "docs/settings.md says what texts may read; a name that is misspelt opens or closes nothing."
+        yield Error(mistake, hint=hint, id="dbmail.E007")
 
 
 def _site() -> Iterator[CheckMessage]:

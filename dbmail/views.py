@@ -1,10 +1,6 @@
 """The public page of a public broadcast, without any recipient's data."""
 
-from typing import Any
-
-from django.contrib.auth import get_user_model
 from django.contrib.auth.decorators import login_not_required
-from django.db.models import CharField
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.translation import gettext as _
@@ -13,7 +9,8 @@ from django.views.decorators.http import require_safe
 
 from .broadcasts.published import published
 from .exceptions import DbmailError
-from .rendering.message import MessageRenderer, Rendered
+from .rendering.message import Rendered
+from .rendering.public import render_for_anybody
 from .rendering.text import is_html
 
 _PAGE_POLICY = "default-src 'none'; style-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'"
@@ -52,13 +49,6 @@ def public_body(request: HttpRequest, pk: int) -> HttpResponse:
 def _rendered(pk: int) -> Rendered:
     request = get_object_or_404(published(), pk=pk)
     try:
-        return MessageRenderer(request).render(nobody()).as_example()
+        return render_for_anybody(request)
     except DbmailError as error:
         raise Http404(_("This message cannot be shown.")) from error
-
-
-def nobody() -> Any:
-    """An unsaved user whose every text field says what would stand there, like `[first name]`."""
-    model = get_user_model()
-    texts = [field for field in model._meta.get_fields() if isinstance(field, CharField) and not field.choices]
-    return model(**{field.attname: f"[{field.verbose_name}]" for field in texts if not field.primary_key})

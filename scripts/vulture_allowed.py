@@ -4,6 +4,7 @@
 _.add_view  # ModelAdmin
 _.get_changelist
 _.get_search_fields
+_.lookup_allowed
 _.save_model
 _.formatter_class  # argparse
 _.compile_filter  # the template engine
@@ -18,9 +19,11 @@ _.__class__
 
 # Other libraries do
 _.redirect_request  # urllib
+_.getreply  # smtplib
 _.line_length_limit  # aiosmtpd
 _.case_sensitive  # re2's options
 _.log_errors
+__getattr__  # Python, for a name that a module does not have
 _.unicode_snob  # html2text
 _.ignore_emphasis
 _.ignore_tables
@@ -38,6 +41,7 @@ _._show
 
 # Columns of the admin's lists, and what templates show
 _.event_badge
+_.state_badge
 _.for_good
 _.mails_made
 _.posters

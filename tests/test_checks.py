@@ -62,6 +62,23 @@ def test_django_runs_them(settings):
         ({"DKIM": {"SELECTOR": "x", "KEY": "/no/such/key.pem"}}, ["E003"]),
         ({"SENDGRID_WEBHOOK_KEY": "abc"}, ["E004"]),
         ({"LAYOUTS": {"news": ("News",)}}, ["E001"]),
+        ({"TEMPLATE_RELATIONS": "outreach.Program.studentinfo_set"}, ["E001"]),
+        (
+            {"TEMPLATE_RELATIONS": ["outreach.Program.studentinfos", "outreach.Programme.studentinfo_set"]},
+            ["E007"] * 2,
+        ),
+        (
+            {"TEMPLATE_RELATIONS": ["outreach.Program.niceName", "studentinfo_set", "outreach.Section.emailcode"]},
+            ["E007"] * 3,
+        ),
+        ({"TEMPLATE_RELATIONS": ["auth.User.groups", "auth.User.dbmail_mails", "auth.User.tokens"]}, ["E007"] * 3),
+        ({"TEMPLATE_CLOSED": ["payrol", "outreach.Programme"]}, ["E007"] * 2),
+        (
+            {"TEMPLATE_RELATIONS": ["outreach.Program.studentinfo_set"], "TEMPLATE_CLOSED": ["outreach.StudentInfo"]},
+            ["E007"],
+        ),
+        ({"TEMPLATE_RELATIONS": ["outreach.program.studentinfo_set", "auth.User.sections"]}, []),
+        ({"TEMPLATE_CLOSED": ["outreach", "outreach.Program"]}, []),
         ({"LAYOUTS": {"a": "no/such.html", "b": "dbmail/message.txt", "news": "mail/newsletter.html"}}, ["E005"] * 2),
     ],
     ids=str,
@@ -177,3 +194,10 @@ def test_a_dkim_key_that_others_read_or_that_signs_nothing_is_told(settings, use
     settings.DBMAIL = {**settings.DBMAIL, "CONNECTIONS": 4}
     use_mailer("anymail.backends.test.EmailBackend")
     assert ids(check_deployment()) == ["W009", "W012"]
+
+
+def test_a_relation_that_is_misspelt_is_told_with_those_there_are(settings):
+    settings.DBMAIL = {"TEMPLATE_RELATIONS": ["outreach.Program.students"]}
+    assert "outreach.Program has: classsubject_set, studentinfo_set." in check_settings()[0].msg
+    settings.DBMAIL = {"TEMPLATE_RELATIONS": ["auth.User.groups"]}
+    assert "“groups” leads to the table auth.Group, which is closed" in check_settings()[0].msg

@@ -1,5 +1,6 @@
 """/email/<id>: what the whole world may see."""
 
+import datetime
 from datetime import timedelta
 
 import pytest
@@ -8,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from dbmail.models import MessageRequest, TextOfEmail
+from testproject.outreach.models import ClassSubject, Profile, Program, StudentInfo
 
 from .builders import a_mail, a_request, a_user
 
@@ -115,3 +117,114 @@ def test_anything_else_is_not_found(client, fields):
 def test_a_broadcast_that_cannot_be_shown_is_not_found(client):
     request = a_request(public=True, msgtext="{% nonsense %}")
     assert client.get(f"/email/{request.pk}").status_code == 404
+
+
+@pytest.fixture
+def ann():
+    return a_user("ann", first_name="Annabel", last_name="Secretly")
+
+
+@pytest.fixture
+def program(ann):
+    program = Program.objects.create(
+        niceName="Splash", startdate=datetime.date(2026, 11, 21), director_email="d@example.org"
+    )
+    StudentInfo.objects.create(user=ann, program=program)
+    return program
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("{{ program }} {{ program.director_email }} {{ program.startdate.year }}", "Splash d@example.org 2026"),
+        ("{{ info.program.niceName }} {{ subject.program }}", "Splash Splash"),
+        (
+            "{{ boss.first_name }} {{ boss.get_full_name }} {{ boss.email }}",
+            "[first name] [first name] [last name] [email address]",
+        ),
+        ("{{ boss }} {{ boss.pk }} {{ boss.username|upper }}", "[username] None [USERNAME]"),
+        (
+            "{{ info.user.first_name }} {{ info.user.email }} {{ info.user }}",
+            "[first name] [email address] [username]",
+        ),
+        ("[{{ boss.profile.guardian_name }}{{ info.user.profile.guardian_name }}{{ user.profile }}]", "[]"),
+        ("[{% for i in program.studentinfo_set.all %}{{ i }}{% endfor %}{{ program.studentinfo_set.count }}]", "[]"),
+    ],
+)
+def test_of_the_variables_it_shows_what_they_hold_and_point_to_and_no_account(
+    client, settings, ann, program, text, wanted
+):
+    settings.DBMAIL = {**settings.DBMAIL, "TEMPLATE_RELATIONS": ["outreach.Program.studentinfo_set"]}
+    Profile.objects.create(user=ann, guardian_name="Gwen")
+    variables = {
+        "boss": ann,
+        "program": program,
+        "info": StudentInfo.objects.get(),
+        "subject": ClassSubject.objects.create(title="Pottery", program=program),
+    }
+    request = a_request(state="sending", public=True, msgtext=f"<html>{text}</html>", variables=variables)
+    request.full_clean()
+    assert client.get(f"/email/{request.pk}/body").content.decode() == f"<html>{wanted}</html>"
+    request.state = "scheduled"
+    request.save()
+    assert request.process() == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{{ program.studentinfo_set.all }}", "{% for i in program.studentinfo_set.all %}{{ i.user.email }}{% endfor %}"],
+)
+def test_many_rows_that_are_not_open_close_the_page(client, program, text):
+    request = a_request(state="sending", public=True, msgtext=text, variables={"program": program})
+    answer = client.get(f"/email/{request.pk}")
+    assert answer.status_code == 404 and "ann@" not in answer.content.decode()
+
+
+def test_what_methods_and_get_msg_vars_give_is_of_no_account_either(client, monkeypatch, ann, program):
+    people = [ann]
+    monkeypatch.setattr(Program, "director", property(lambda self: ann), raising=False)
+    monkeypatch.setattr(
+        Program, "people", lambda self: {"all": people, "query": type(ann).objects.all()}, raising=False
+    )
+    monkeypatch.setattr(
+        Program, "get_msg_vars", lambda self, user, key: ann if key == "chief" else None, raising=False
+    )
+    text = (
+        "{{ program.director }} {{ program.director.email }} {{ program.people.all.0.email }} {{ program.people.all }}"
+        " {% for p in program.people.query %}{{ p }}{% endfor %}{{ program.people.query.first.email }}"
+        "{{ program.chief.email }}"
+    )
+    request = a_request(state="sending", public=True, msgtext=text, variables={"program": program})
+    page = client.get(f"/email/{request.pk}").content.decode()
+    assert "[username] [email address] [email address] [<User: [username]>]" in page
+    assert "ann" not in page and "Annabel" not in page
+
+
+def test_mails_that_are_rendered_after_the_page_was_shown_are_the_recipients_own(client, ann):
+    request = a_request(state="sending", public=True, msgtext="Dear {{ user.first_name }}")
+    client.get(f"/email/{request.pk}")
+    request.state = "scheduled"
+    request.save()
+    assert request.process() == 1
+    assert request.textofemail_set.get().msgtext == "Dear Annabel"
+
+
+def test_rows_of_a_query_are_not_shown_whoever_gives_them(client, monkeypatch, ann, program):
+    Profile.objects.create(user=ann, guardian_name="Gwen")
+    monkeypatch.setattr(Program, "profiles", lambda self: Profile.objects.all(), raising=False)
+    monkeypatch.setattr(
+        Program, "get_msg_vars", lambda self, user, key: Profile.objects if key == "all" else None, raising=False
+    )
+    text = (
+        "{{ program.profiles.first.guardian_name }}{% for p in program.profiles %}{{ p.guardian_name }}{% endfor %}"
+        "{{ program.profiles.count }}{{ program.profiles|first }}{{ program.all.first.guardian_name }}"
+    )
+    request = a_request(state="sending", public=True, msgtext=f"<html>[{text}]", variables={"program": program})
+    assert client.get(f"/email/{request.pk}/body").content.decode() == "<html>[]"
+
+
+def test_an_account_that_answers_for_itself_is_nobody_there_too(client, monkeypatch, ann):
+    answers = {"nickname": lambda user: f"known as {user.first_name}"}
+    monkeypatch.setattr(type(ann), "get_msg_vars", lambda self, user, key: answers.get(key, str)(self), raising=False)
+    request = a_request(state="sending", public=True, msgtext="<html>{{ boss.nickname }}", variables={"boss": ann})
+    assert client.get(f"/email/{request.pk}/body").content.decode() == "<html>known as [first name]"

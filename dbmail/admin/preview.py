@@ -24,8 +24,8 @@ from ..people import address_of, has_address, name_of
 from ..preflight.content import Content, Finding, Level, check_content
 from ..preflight.from_domain import check_sender
 from ..rendering.message import MessageRenderer, Rendered
+from ..rendering.public import nobody
 from ..rendering.text import is_html
-from ..views import nobody
 from . import draft as drafts
 from .given import line
 from .numbers import said

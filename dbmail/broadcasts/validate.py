@@ -18,6 +18,7 @@ from ..models import MessageRequest, MessageVars
 from ..rendering.engine import in_line
 from ..rendering.layout import layout_of
 from ..rendering.lint import template_problems
+from ..rendering.variables import variable_models
 
 #: MessageRequest field -> what is wrong with it
 Errors = dict[str, list[Any]]
@@ -61,7 +62,8 @@ def request_errors(request: MessageRequest) -> Errors:
     if request.recipients_id:
         check("recipients", lambda: request.recipients.getList(get_user_model()))
     variables = set(MessageVars.objects.filter(messagerequest=request.pk).values_list("provider_name", flat=True))
-    for problem in template_problems(request.subject or "", request.msgtext or "", variables):
+    models = variable_models(request)
+    for problem in template_problems(request.subject or "", request.msgtext or "", variables, models):
         errors.setdefault(problem.field, []).append(
             ValidationError(
                 _located(problem.message, problem.line),

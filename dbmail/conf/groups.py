@@ -67,6 +67,12 @@ class TextLimits(Group):
         "The longest time that it may take to render a mail for one recipient, in seconds.",
         example="2.0",
     )
+    rows: int = setting(
+        kinds.whole(),
+        1000,
+        "The most rows of one query that a mail shows or loops over. More are an error, so that memory stays small.",
+        example="200",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,6 +120,19 @@ class Config(Group):
         "The template libraries whose tags and filters mail may use besides Django's built-in ones.",
         example='["myproject.templatetags.mail"]',
     )
+    template_relations: tuple[str, ...] = setting(
+        kinds.listed(kinds.word(), "relations"),
+        (),
+        "The relations to many rows that texts may follow, each app_label.Model.relation. What one row points to, "
+        "and a model's own properties and methods, need no entry.",
+        example='["school.Student.lessons"]',
+    )
+    template_closed: tuple[str, ...] = setting(
+        kinds.listed(kinds.word(), "apps and models"),
+        (),
+        "The apps and models that no text reads, whatever leads there, besides those that are closed always.",
+        example='["payroll", "school.Mark"]',
+    )
     secret_names: tuple[str, ...] = setting(
         kinds.listed(kinds.word(), "str"),
         (),

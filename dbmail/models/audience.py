@@ -7,6 +7,8 @@ from django.db.models import Model, Q, QuerySet
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from .verbs import alters_data
+
 
 class PersistentQueryFilter(models.Model):
     """A Q object kept in the database. Equal Qs over one model are one row."""
@@ -32,6 +34,7 @@ class PersistentQueryFilter(models.Model):
         return self.useful_name or gettext("Audience %(number)s") % {"number": self.pk}
 
     @staticmethod
+    @alters_data
     def create_from_Q(item_model: type[Model], q_filter: Q, description: str = "") -> "PersistentQueryFilter":
         """The row for `q_filter` over `item_model`, made if there is none yet.
 
@@ -43,6 +46,7 @@ class PersistentQueryFilter(models.Model):
         return create_from_q(item_model, q_filter, description)
 
     @staticmethod
+    @alters_data
     def getFilterFromQ(q_filter: Q, model: type[Model], description: str = "") -> "PersistentQueryFilter":
         """create_from_Q with the arguments in the reference's other order."""
         return PersistentQueryFilter.create_from_Q(model, q_filter, description)
@@ -61,6 +65,7 @@ class PersistentQueryFilter(models.Model):
 
         return get_q(self, restrict_to_active)
 
+    @alters_data
     def set_Q(self, q_filter: Q, description: str = "") -> None:
         """Store `q_filter` in this row (and the description, unless empty); does not save."""
         from ..audience.stored_query import set_q

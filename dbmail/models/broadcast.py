@@ -16,6 +16,7 @@ from ..conf import category_choices, layout_choices
 from ..database import wake_workers
 from ..exceptions import DbmailError
 from .audience import PersistentQueryFilter
+from .verbs import alters_data
 
 
 class MessageRequestQuerySet(models.QuerySet["MessageRequest"]):
@@ -233,6 +234,7 @@ class MessageRequest(models.Model):
         self.special_headers = json.dumps(value)
 
     @staticmethod
+    @alters_data
     def createRequest(var_dict: dict[str, Any] | None = None, **fields: Any) -> "MessageRequest":
         """Save a request with its variables in one transaction.
 
@@ -262,6 +264,7 @@ class MessageRequest(models.Model):
 
         return parse_smart_text(self, text, user)
 
+    @alters_data
     def process(self) -> int:
         """Turn the recipients into mails in the queue; the number made. Safe to repeat after a crash.
 
@@ -271,18 +274,21 @@ class MessageRequest(models.Model):
 
         return process_request(self)
 
+    @alters_data
     def pause(self) -> bool:
         """Stop processing and sending within one batch; False if it is not under way."""
         from ..broadcasts.control import pause
 
         return pause(self)
 
+    @alters_data
     def resume(self) -> bool:
         """Go on after a pause; False if it was not paused."""
         from ..broadcasts.control import resume
 
         return resume(self)
 
+    @alters_data
     def cancel(self) -> bool:
         """Drop whatever has not left yet, for good; False if it had ended already."""
         from ..broadcasts.control import cancel
@@ -339,6 +345,7 @@ class MessageVars(models.Model):
         return said % {"name": self.provider_name, "number": self.messagerequest_id}
 
     @staticmethod
+    @alters_data
     def createMessageVars(msgrequest: MessageRequest, var_dict: dict[str, Any]) -> None:
         """Store every variable of `var_dict`. Raises UnstorableVariable that names the first that cannot be."""
         from ..rendering.variables import store_variables
@@ -346,6 +353,7 @@ class MessageVars(models.Model):
         store_variables(msgrequest, var_dict)
 
     @staticmethod
+    @alters_data
     def createVar(msgrequest: MessageRequest, name: str, obj: Any) -> "MessageVars":
         """Store one variable. Raises UnstorableVariable."""
         from ..rendering.variables import store_variables

@@ -17,6 +17,7 @@ from ..conf import config
 from ..database import wake_workers
 from .broadcast import MessageRequest
 from .choices import word_of
+from .verbs import alters_data
 
 
 def new_message_id() -> str:
@@ -35,6 +36,7 @@ def copy_key(subject: str, body: str) -> str:
 
 
 class TextOfEmailQuerySet(models.QuerySet["TextOfEmail"]):
+    @alters_data
     def bulk_create(self, *args: Any, **kwargs: Any) -> Any:
         made = super().bulk_create(*args, **kwargs)
         if made:
@@ -174,6 +176,7 @@ class TextOfEmail(models.Model):
         """The state without its explanation."""
         return word_of(self.get_state_display())
 
+    @alters_data
     def send(self) -> Exception | None:
         """Send this mail now, whatever its turn; None, or the exception that says why it did not go.
 
@@ -184,6 +187,7 @@ class TextOfEmail(models.Model):
 
         return send_one(self)
 
+    @alters_data
     def fill_msgtext(self) -> None:
         """Render the body again from the request, after a purge cleared it, and save it."""
         from ..broadcasts.expire import fill_msgtext
@@ -191,6 +195,7 @@ class TextOfEmail(models.Model):
         fill_msgtext(self)
 
     @classmethod
+    @alters_data
     def expireUnsentEmails(cls, min_tries: int = 0, older_than: timedelta | None = None) -> int:
         """Expire waiting mails older than DBMAIL["EXPIRE_AFTER"] (or `older_than`) that failed at least
         `min_tries` times; their number."""

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from time import monotonic
 from typing import Any, ClassVar, NamedTuple
 
 from django.template.base import (
@@ -20,12 +21,13 @@ from django.template.base import (
     Template,
     TextNode,
     Token,
+    TokenType,
     Variable,
     VariableDoesNotExist,
     VariableNode,
 )
 from django.template.context import Context
-from django.template.defaulttags import ForNode
+from django.template.defaulttags import ForNode, RegroupNode
 from django.template.engine import Engine
 from django.template.exceptions import TemplateSyntaxError
 from django.template.library import Library, import_library
@@ -37,8 +39,8 @@ from django.utils.translation import gettext_noop
 from ..conf import config
 from ..conf.paths import what_to_write
 from ..exceptions import SettingError, TemplateRejected
-from .guard import Missing, call, guard, look_up
-from .limits import KEEPING_NODES, LimitedNodeList, LoopBody, budget_of, limited_context
+from .guard import Missing, Refused, call, guard, look_up
+from .limits import KEEPING_NODES, MAX_SAID, LimitedNodeList, LoopBody, budget_of, limited_context
 from .names import is_secret
 from .template_filters import check_argument, library
 from .text_template import CLOSE, OPEN
@@ -46,6 +48,11 @@ from .text_template import CLOSE, OPEN
 _CONSTANTS = frozenset(["True", "False", "None"])
 # Attributes under which Django's own nodes and those of libraries keep a name that they set.
 _BINDING_ATTRIBUTES = ("asvar", "target_var", "var_name", "variable_name", "variable")
+#: Longest tag or variable with its filters: longer ones are no text that anybody writes, and slow to take apart.
+MAX_TOKEN = 5000
+# Django's lexer reads from each opening that is not closed to the end of its line: characters that it may read so.
+_MAX_UNCLOSED = 100_000_000
+_PAIRS = (("{{", "}}"), ("{%", "%}"), ("{#", "#}"))
 _REFUSED = {
     "block": gettext_noop("mail templates do not extend one another"),
     "extends": gettext_noop("mail templates do not extend one another"),
@@ -84,7 +91,8 @@ class CompiledTemplate:
         nodes = LimitedNodeList()
         for node in self.template.nodelist:
             if isinstance(node, VariableNode) and _roots(node) <= fixed:
-                text = LimitedNodeList([node]).render(limited)
+                with limited.bind_template(self.template):  # Django's nodes ask it when something goes wrong
+                    text = LimitedNodeList([node]).render(limited)
                 node = node if OPEN in text or CLOSE in text else TextNode(text)
             if isinstance(node, TextNode) and nodes and isinstance(nodes[-1], TextNode):
                 nodes[-1] = TextNode(nodes[-1].s + node.s)
@@ -118,24 +126,36 @@ def compile_template(source: str, *, html: bool) -> CompiledTemplate:
     """`source` compiled; variables are escaped iff `html`. Raises TemplateRejected with line and token."""
     engine = _engine(config().template_libraries)
     try:
+        _check_openings(source)
         template = _MailTemplate(source, engine=engine)
     except RecursionError:
         raise TemplateRejected(_("The template nests its tags too deeply.")) from None
     except Exception as error:  # libraries' tags may raise anything; whatever it is, the template cannot be used
         token = getattr(error, "token", None)
         line = getattr(token, "lineno", None)
-        message = re.sub(r" on line \d+", "", str(error))
+        message = re.sub(r" on line \d+", "", str(error)[: 2 * MAX_SAID])
         if not isinstance(error, TemplateSyntaxError):
             message = f"{type(error).__name__}: {message}"
         if line:
             message = in_line(line, message)
-        raise TemplateRejected(message, line=line, token=getattr(token, "contents", None)) from error
+        raise TemplateRejected(message, line=line, token=(token.contents[:MAX_SAID] if token else None)) from error
     return CompiledTemplate(template, html, tuple(template.uses), frozenset(template.bound) | _CONSTANTS)
 
 
 def in_line(line: int, message: str) -> str:
     """`message` with its place in front."""
     return _("Line %(line)d: %(message)s") % {"line": line, "message": message}
+
+
+def _check_openings(source: str) -> None:
+    """Raises TemplateSyntaxError for a source that would keep the lexer busy for minutes."""
+    work = 0
+    for line in source.split("\n"):
+        for opening, closing in _PAIRS:
+            behind = line[line.rfind(closing) + 1 :]
+            work += behind.count(opening) * len(behind)
+    if work > _MAX_UNCLOSED:
+        raise TemplateSyntaxError(_("Too many “{{”, “{%” or “{#” that are not closed on their line."))
 
 
 def _roots(node: VariableNode) -> set[str]:
@@ -181,10 +201,16 @@ class _MailParser(Parser):
         self.uses: list[Use] = []
         self.bound: set[str] = set()
         self.current: Token | None = None
+        self._deadline = monotonic() + config().text_limits.seconds
 
     def next_token(self) -> Token:
-        self.current = super().next_token()
-        return self.current
+        token = self.current = super().next_token()
+        if token.token_type in (TokenType.VAR, TokenType.BLOCK) and len(token.contents) > MAX_TOKEN:
+            raise self.error(token, _("A tag has at most %(limit)d characters.") % {"limit": MAX_TOKEN})
+        if monotonic() > self._deadline:
+            slow = _("It takes more than %(limit)s seconds to read the template: make it shorter.")
+            raise self.error(token, slow % {"limit": config().text_limits.seconds})
+        return token
 
     def parse(self, parse_until: Any = None) -> NodeList:
         nodelist = super().parse(parse_until)
@@ -196,6 +222,8 @@ class _MailParser(Parser):
             self.bound.update(node.loopvars, ["forloop"])
             # A loop renders its nodes itself, one by one: as one node they are counted together.
             node.nodelist_loop = NodeList([LoopBody(node.nodelist_loop)])  # type: ignore[arg-type]
+        if isinstance(node, RegroupNode):
+            node.expression.__class__ = _TimedExpression
         self.bound.update(getattr(node, "extra_context", None) or ())
         for attribute in _BINDING_ATTRIBUTES:
             if isinstance(name := getattr(node, attribute, None), str):
@@ -252,6 +280,9 @@ class _GuardedVariable(Variable):
             return guard(current)
         except Missing:
             raise VariableDoesNotExist("Failed lookup for [%s]", (self.var,)) from None
+        except Refused as error:
+            budget_of(context).refused = error
+            raise
         except Exception as error:
             # Django's rule: an exception may say that it stands for nothing (ObjectDoesNotExist does).
             if getattr(error, "silent_variable_failure", False):
@@ -294,8 +325,16 @@ class _GuardedExpression(FilterExpression):
             if getattr(function, "is_safe", False) and isinstance(value, SafeData):
                 made = mark_safe(made)  # noqa: S308 - the filter says that it keeps safe text safe
             value = made
-            budget_of(context).check(len(value) if isinstance(value, str) else 0)
+            budget_of(context).check(len(value) if isinstance(value, (str, list, tuple)) else 0)
         return value
+
+
+class _TimedExpression(_GuardedExpression):
+    """One that a single tag resolves for each of many items."""
+
+    def resolve(self, context: Context, ignore_failures: bool = False) -> Any:
+        budget_of(context).check()
+        return super().resolve(context, ignore_failures)
 
 
 def _argument(argument: Any, is_variable: bool, context: Context) -> Any:

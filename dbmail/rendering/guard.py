@@ -2,18 +2,18 @@
 
 The rule is a list of what is shown, not of what is hidden: a value of a kind that is not known to be
 harmless (a module, a class, a function, a file, a database connection) is as if it were not there.
+Rows that a text must not read are more than that, an error: whoever wrote the text has to hear of it.
 """
 
 import types
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from contextvars import ContextVar
 from inspect import iscoroutinefunction, signature
 from itertools import islice
 from typing import Any
 
 from django.core.files.base import File
 from django.db.models import Manager, Model, QuerySet
-from django.db.models.manager import ManagerDescriptor
 from django.db.models.query import (
     FlatValuesListIterable,
     ModelIterable,
@@ -24,21 +24,25 @@ from django.db.models.query import (
 from django.utils.functional import empty
 from django.utils.translation import gettext as _
 
+from ..conf import config
 from ..exceptions import RenderFailed
 from .kinds import Kind, Screen, kind_of
 from .names import is_hidden
+from .relations import Way, closed, is_closed, refusal, shut, static_attribute, way_of
 
 _FILE_NAMES = frozenset(["name", "size", "url"])
 _ENUM_NAMES = frozenset(["choices", "labels", "names", "values"])
-# Model's own methods are for programs: refresh_from_db, full_clean, save and so on.
-_MODEL_NAMES = frozenset(dir(Model)) - {"pk"}
 _QUERY_READS = frozenset(
     ["all", "count", "distinct", "earliest", "exists", "first", "last", "latest", "none", "ordered", "reverse"]
 )
 _QUERY_NAMES = frozenset(dir(QuerySet)) | frozenset(dir(Manager))
 _RELATED_WRITES = frozenset(["add", "clear", "create", "get_or_create", "remove", "set", "update_or_create"])
 _QUERY_NEVER = _QUERY_NAMES | _RELATED_WRITES | {f"a{name}" for name in _RELATED_WRITES}
-_LONGEST_ITERATION = 100_000
+_LONGEST_ITERATION = 10_000
+# The kinds whose methods Python or Django wrote, also for classes of the project's that come from them.
+_LIST_MODULES = frozenset(["builtins", "collections", "collections.abc"])
+#: Stands for every account while the text is shown to anybody: see `public.py`. None where it goes to a recipient.
+STAND_IN: ContextVar[Any] = ContextVar("dbmail_stand_in", default=None)
 
 
 class Missing(Exception):
@@ -47,13 +51,20 @@ class Missing(Exception):
     silent_variable_failure = True
 
 
+class Refused(Exception):
+    """There is such a thing, and no text may read it. The message says so to whoever wrote the text."""
+
+
 def guard(value: Any) -> Any:
     """`value` in a form that can be printed, looped over and given to filters. Raises Missing."""
     kind = kind_of(type(value))
-    if kind in (Kind.PLAIN, Kind.SHOWN, Kind.MODEL, Kind.ENUM):
+    if kind is Kind.PLAIN or kind is Kind.SHOWN or kind is Kind.ENUM:
         return value
+    if kind is Kind.MODEL:
+        return _row(value)
     if kind is Kind.QUERY:
-        return _rows(value) if isinstance(value, QuerySet) else value
+        _check_query(value)
+        return Rows(value) if _has_models(value) else _values(value)
     if kind is Kind.TEXT:
         return str(value)
     if kind is Kind.LAZY:
@@ -89,9 +100,7 @@ def find(value: Any, name: str) -> Any:
     if kind is Kind.SHOWN:
         return value._find(name)
     if kind is Kind.MODEL:
-        if _is_for_programs(type(value), name):
-            raise Missing(f"{name!r} of a model is not shown in mail.")
-        return call(_attribute(value, name))
+        return _find_on_row(value, name)
     if kind is Kind.LAZY:
         return find(_awake(value), name)
     if kind is Kind.QUERY:
@@ -102,7 +111,9 @@ def find(value: Any, name: str) -> Any:
                 return call(value[key])
     if kind in (Kind.LIST, Kind.PLAIN) and isinstance(value, Sequence) and (number := _number(name)) is not None:
         return _item(value, number)
-    if kind in (Kind.MAPPING, Kind.ROW, Kind.LIST, Kind.ITERATOR, Kind.TEXT):
+    if kind is Kind.ITERATOR:
+        raise Missing("What is read once has no names in mail.")
+    if kind in (Kind.MAPPING, Kind.ROW, Kind.LIST, Kind.TEXT):
         # Their methods (items, values, count) answer for the guarded copy, not for what it leaves out.
         if kind is Kind.ROW and name in value._fields:
             return call(getattr(value, name))
@@ -110,7 +121,8 @@ def find(value: Any, name: str) -> Any:
         if (number := _number(name)) is not None:
             return _item(safe, number)
         # A project's own list may have attributes beside its items.
-        return call(_attribute(value if kind is Kind.LIST and not hasattr(safe, name) else safe, name))
+        is_own = kind is Kind.LIST and not hasattr(safe, name) and _is_own_of_list(value, name)
+        return call(_attribute(value if is_own else safe, name))
     if kind is Kind.NEVER or (kind is Kind.FILE and name not in _FILE_NAMES):
         raise Missing(f"{name!r} of a {type(value).__name__} is not shown in mail.")
     if kind is Kind.ENUM and name not in _ENUM_NAMES and name not in value.__members__:
@@ -160,13 +172,17 @@ class Shown(Screen):
             raise AttributeError(name)
         try:
             return guard(look_up(self, name))
-        except Missing as error:
+        except (Missing, Refused) as error:
             raise AttributeError(str(error)) from None
 
     def __str__(self) -> str:
         shown = self._object
-        if kind_of(type(shown)) not in (Kind.OBJECT, Kind.FILE, Kind.MODEL):
+        kind = kind_of(type(shown))
+        if kind not in (Kind.OBJECT, Kind.FILE, Kind.MODEL):
             return str(guard(shown))
+        # A table that no text reads may still have rows that say themselves what a text sees of them: the broadcast.
+        if kind is Kind.MODEL and not (is_closed(type(shown)) and hasattr(shown, "get_msg_vars")):
+            return str(_row(shown))
         # Without a text of its own an object shows its repr: an address, or all fields of a dataclass.
         return "" if type(shown).__str__ is object.__str__ else str(shown)
 
@@ -193,9 +209,107 @@ class Shown(Screen):
         return hash(self._object)
 
 
+class Rows(Shown):
+    """A query of models: what it can be asked, and its rows, of which no more are read than a mail may have."""
+
+    __slots__ = ("_read",)
+
+    def __init__(self, query: Any) -> None:
+        super().__init__(query)
+        self._read: list[Any] | None = None
+
+    def _find(self, name: str) -> Any:
+        return _look_up_query(self._object, name)
+
+    @property
+    def _first(self) -> list[Any]:
+        """One row more than a mail may have, if there is one."""
+        if self._read is None:
+            self._read = _first_rows(self._query)
+        return self._read
+
+    @property
+    def _query(self) -> Any:
+        return self._object if isinstance(self._object, QuerySet) else self._object.all()
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(_checked(self._first))
+
+    def __len__(self) -> int:
+        return len(_checked(self._first))
+
+    def __bool__(self) -> bool:
+        return bool(self._first)
+
+    def __getitem__(self, index: Any) -> Any:
+        first = index.start if isinstance(index, slice) else index
+        last = index.stop if isinstance(index, slice) else index
+        forward = last is not None and min(first or 0, last) >= 0 and getattr(index, "step", None) is None
+        if not forward:
+            return _checked(self._first)[index]
+        if self._read is not None and last < len(self._read):
+            return self._read[index]
+        found = self._query[index]
+        return Rows(found) if isinstance(found, QuerySet) else guard(found)
+
+    def __str__(self) -> str:
+        return f"<QuerySet {self._first[:20]}>"
+
+    __repr__ = __str__
+
+    def __contains__(self, item: object) -> bool:
+        item = item._object if isinstance(item, Shown) else item
+        if item in self._first or len(self._first) <= config().text_limits.rows:
+            return item in self._first
+        return bool(self._query.contains(item))
+
+
+def _row(value: Any) -> Any:
+    """A model instance as it is, if a text may read its table. Raises Refused."""
+    if is_closed(type(value)):
+        raise Refused(closed(type(value)))
+    return as_seen(value)
+
+
+def as_seen(value: Any) -> Any:
+    """`value`, or what stands for every account where anybody reads."""
+    stand_in = STAND_IN.get()
+    return stand_in if stand_in is not None and isinstance(value, type(stand_in)) else value
+
+
+def _find_on_row(row: Any, name: str) -> Any:
+    model = type(row)
+    way = way_of(model, name)
+    if way is Way.SHUT or way is Way.CLOSED:
+        raise Refused(refusal(model, name))
+    if way is Way.HIDDEN:
+        raise Missing(f"{name!r} of a model is not shown in mail.")
+    if STAND_IN.get() is not None:
+        if way is Way.BACK:
+            raise Missing(f"{name!r} is not shown to everybody.")
+        row = as_seen(row)
+    found = call(_attribute(row, name))
+    if way is Way.OTHER and kind_of(type(found)) is Kind.QUERY:
+        raise Refused(shut(model, name))
+    return found
+
+
+def _check_query(query: Any) -> None:
+    """Raises Refused or Missing if no text may ask this query anything."""
+    if query.model is not None and is_closed(query.model):
+        raise Refused(closed(query.model))
+    if STAND_IN.get() is not None:
+        raise Missing("Rows of a query are not shown to everybody.")
+
+
+def _has_models(query: Any) -> bool:
+    return not isinstance(query, QuerySet) or query._iterable_class is ModelIterable
+
+
 def _look_up_query(query: Any, name: str) -> Any:
-    if isinstance(query, QuerySet) and query._iterable_class is not ModelIterable:
-        return find(_rows(query), name)
+    _check_query(query)
+    if not _has_models(query):
+        return find(_values(query), name)
     number = _number(name)
     if number is not None and isinstance(query, QuerySet):
         return _item(query, number)
@@ -213,19 +327,34 @@ def _is_own_method(query: Any, name: str) -> bool:
     )
 
 
-def _rows(query: "QuerySet[Any]") -> Any:
-    """A query set of models as it is; rows of values without their secret columns."""
-    if query._iterable_class is ModelIterable:
-        return query
+def _values(query: "QuerySet[Any]") -> list[Any]:
+    """Rows of values without their secret columns."""
     if query._iterable_class in (ValuesIterable, NamedValuesListIterable):
-        return list(_each(query))
+        return _checked(_first_rows(query))
     sql = query.query
     columns = [*sql.extra_select, *sql.values_select, *sql.annotation_select, *(query._fields or ())]  # type: ignore[attr-defined]
     if query._iterable_class not in (ValuesListIterable, FlatValuesListIterable) or any(
         is_hidden(part) for column in columns for part in str(column).split("__") if part
     ):
         raise Missing("A list of values with a secret column is not shown in mail.")
-    return list(_each(query))
+    return _checked(_first_rows(query))
+
+
+def _first_rows(query: Any) -> list[Any]:
+    """One row more than a mail may have, if there is one: so much is read, however many there are."""
+    rows = query._result_cache
+    return list(_each((query if rows is None else rows)[: config().text_limits.rows + 1]))
+
+
+def _checked(rows: list[Any]) -> list[Any]:
+    limit = config().text_limits.rows
+    if len(rows) > limit:
+        said = _(
+            "Rendering was stopped: a query has more than %(limit)d rows. Show fewer of them, or have a programmer "
+            'raise DBMAIL["TEXT_LIMITS"]["ROWS"].'
+        )
+        raise RenderFailed(said % {"limit": limit})
+    return rows
 
 
 def _attribute(value: Any, name: str) -> Any:
@@ -233,19 +362,15 @@ def _attribute(value: Any, name: str) -> Any:
         return getattr(value, name)
     except AttributeError:
         # An AttributeError from inside a property is a fault to report, not a missing name.
-        if isinstance(_static(type(value), name), property):
+        if isinstance(static_attribute(type(value), name), property):
             raise
         raise Missing(f"A {type(value).__name__} has no {name!r}.") from None
 
 
-@lru_cache(maxsize=4096)
-def _is_for_programs(model: type[Model], name: str) -> bool:
-    """Whether `name` is one of Model's own methods, or a manager."""
-    return name in _MODEL_NAMES or isinstance(_static(model, name), ManagerDescriptor)
-
-
-def _static(cls: type, name: str) -> Any:
-    return next((vars(base)[name] for base in cls.__mro__ if name in vars(base)), None)
+def _is_own_of_list(value: Any, name: str) -> bool:
+    """Whether the project wrote this attribute of its own kind of list; what Python wrote may change the list."""
+    written = [base for base in type(value).__mro__ if name in vars(base)]
+    return written[0].__module__ not in _LIST_MODULES if written else True
 
 
 def _item(value: Any, number: int) -> Any:
@@ -295,4 +420,4 @@ def has_name(model: type[Model], name: str) -> bool:
     """Whether a template finds `name` on instances of `model`, as far as the class can tell."""
     if hasattr(model, "get_msg_vars"):
         return True  # it answers for names of its own
-    return hasattr(model, name) and not is_hidden(name) and not _is_for_programs(model, name)
+    return hasattr(model, name) and not is_hidden(name) and way_of(model, name) is not Way.HIDDEN

@@ -26,14 +26,17 @@ from django.utils.translation import gettext as _
 
 from ..conf import config
 from ..exceptions import RenderFailed
-from .guard import Missing, guard
+from .guard import Missing, Refused, Shown, guard
 from .text_template import mark
+
+#: Longest part of a token, and of what somebody else's code raised, that an error quotes.
+MAX_SAID = 500
 
 
 class Budget:
     """What one rendering may still use. `held` counts the characters that wait to become output."""
 
-    __slots__ = ("deadline", "held", "shown", "size", "values")
+    __slots__ = ("deadline", "held", "refused", "shown", "size", "values")
 
     def __init__(self, size: int, seconds: float) -> None:
         self.size = size
@@ -42,6 +45,8 @@ class Budget:
         #: What variables showed, where marks stand for it, and how long that is in all.
         self.values: list[str] | None = None
         self.shown = 0
+        #: What the guard refused, for {% if %}: it takes whatever goes wrong in a comparison for False.
+        self.refused: Refused | None = None
 
     def check(self, more: int = 0) -> None:
         """Raises RenderFailed if time is over, or `more` characters on top of those held are too many."""
@@ -72,6 +77,8 @@ def limited_context(values: dict[str, Any], *, html: bool) -> LimitedContext:
             shown[name] = guard(value)
         except Missing:
             continue
+        except Refused:
+            shown[name] = Shown(value)  # says so where the text looks at it
     context = LimitedContext(shown, autoescape=html)
     context.budget = Budget(config().text_limits.characters, config().text_limits.seconds)
     return context
@@ -89,8 +96,12 @@ class LimitedNodeList(NodeList):
                 text: Any = node.render_annotated(context)
             except RenderFailed:
                 raise
+            except Refused as error:
+                raise RenderFailed(_refusal(node, error)) from error
             except Exception as error:  # a property, method or filter of the project may raise anything
                 raise RenderFailed(_failure(node, error)) from error
+            if budget.refused is not None:
+                raise RenderFailed(_refusal(node, budget.refused))
             held += len(text)
             if budget.values is not None and type(node) is VariableNode:
                 budget.values.append(text)
@@ -145,12 +156,19 @@ KEEPING_NODES = frozenset(
 )
 
 
+def _refusal(node: Node, error: Refused) -> str:
+    if node.token is None:
+        return str(error)
+    return _("Line %(line)d: %(message)s") % {"line": node.token.lineno, "message": error}
+
+
 def _failure(node: Node, error: Exception) -> str:
     token = node.token
+    said = f"{type(error).__name__}: {error}"[:MAX_SAID]
     if token is None:
-        return f"{type(error).__name__}: {error}"
+        return said
     is_block = token.token_type == TokenType.BLOCK
-    shown = f"{{% {token.contents} %}}" if is_block else f"{{{{ {token.contents} }}}}"
-    said = f"{type(error).__name__}: {error}"
+    contents = token.contents if len(token.contents) <= MAX_SAID else f"{token.contents[:MAX_SAID]}…"
+    shown = f"{{% {contents} %}}" if is_block else f"{{{{ {contents} }}}}"
     failed = _("Line %(line)d: %(token)s failed with %(error)s")
     return failed % {"line": token.lineno, "token": shown, "error": said}

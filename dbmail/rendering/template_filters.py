@@ -25,18 +25,23 @@ TAGS = tuple(
 MAX_WIDTH = 1000
 #: Longest argument of a filter that repeats it or takes it apart.
 MAX_ARGUMENT = 1000
-#: Longest text that goes into a filter whose time grows faster than its input.
+#: Longest text or list that goes into a filter whose time grows faster than its input, or that takes it apart.
 MAX_SLOW_INPUT = 100_000
 
 _WIDTH = ("center", "floatformat", "ljust", "rjust", "wordwrap")
 _SHORT_ARGUMENT = ("cut", "date", "pluralize", "stringformat", "time", "urlencode", "yesno")
 _SLOW = (
+    "escapeseq",
+    "join",
+    "linenumbers",
     "phone2numeric",
+    "safeseq",
     "slugify",
     "striptags",
     "title",
     "truncatechars_html",
     "truncatewords_html",
+    "unordered_list",
     "urlize",
     "urlizetrunc",
     "wordwrap",
@@ -75,8 +80,10 @@ def _check(name: str, value: Any, arguments: tuple[Any, ...]) -> None:
         if any(len(number) > 9 or int(number) > MAX_WIDTH for number in numbers):
             wide = _("|%(filter)s makes at most %(limit)d characters, not “%(argument)s”.")
             raise RenderFailed(wide % {"filter": name, "limit": MAX_WIDTH, "argument": str(argument)[:20]})
-    if name in _SLOW and isinstance(value, str) and len(value) > MAX_SLOW_INPUT:
+    if name in _SLOW and isinstance(value, str | list | tuple) and len(value) > MAX_SLOW_INPUT:
         slow = _("|%(filter)s takes at most %(limit)d characters.")
+        if not isinstance(value, str):
+            slow = _("|%(filter)s takes at most %(limit)d items.")
         raise RenderFailed(slow % {"filter": name, "limit": MAX_SLOW_INPUT})
 
 
@@ -96,6 +103,7 @@ def _limited(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 @wraps(defaultfilters.join)
 def _join(value: Any, arg: Any, autoescape: bool = True) -> Any:
     """Django's join, measured before it is made: a long list by a long string is the product of both."""
+    _check("join", value, ())
     try:
         items = [str(item) for item in value] if not autoescape else [conditional_escape(item) for item in value]
     except TypeError:  # as Django's: what is no list stays as it is

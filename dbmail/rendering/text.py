@@ -7,7 +7,7 @@ from typing import Any
 from django.utils.html import strip_tags
 from html2text import HTML2Text
 
-_HTML_TAG = re.compile(r"<html(?:\s[^>]*)?>", re.IGNORECASE)
+_HTML_TAG = re.compile(r"<html[\s>]", re.IGNORECASE)
 _ESCAPED_URL = re.compile(r"\]\(<([^>\n]*)>")
 _HEADINGS = frozenset(["h1", "h2", "h3", "h4", "h5", "h6"])
 # Shown as their content alone: marks around words are noise to a person who reads text.
@@ -18,7 +18,8 @@ _QUIET = frozenset(["head", "script", "style", "template", "title"])
 
 def is_html(source: str) -> bool:
     """Whether a body is HTML: it has an <html> tag, with or without attributes, in any case."""
-    return _HTML_TAG.search(source) is not None
+    found = _HTML_TAG.search(source)
+    return found is not None and source.find(">", found.end() - 1) >= 0
 
 
 def text_from_html(html: str) -> str:

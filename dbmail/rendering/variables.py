@@ -19,7 +19,7 @@ from ..addresses import domain_of, parse_mailbox
 from ..exceptions import MissingVariable, UnstorableVariable
 from ..models.broadcast import MessageRequest, MessageVars
 from ..suppression import tokens
-from .guard import Shown, call, find
+from .guard import Shown, as_seen, call, find
 from .names import is_hidden
 
 
@@ -33,7 +33,7 @@ class ActionHandler(Shown):
     __slots__ = ("_user",)
 
     def __init__(self, obj: Any, user: Any) -> None:
-        super().__init__(obj)
+        super().__init__(as_seen(obj))
         self._user = user
 
     def _find(self, name: str) -> Any:
@@ -74,6 +74,18 @@ def load_variables(msgrequest: MessageRequest) -> dict[str, Any]:
             found[row.provider_name] = row.provider.get("value")
     for label, key_of in keys.items():
         found.update(_instances(label, key_of))
+    return found
+
+
+def variable_models(msgrequest: MessageRequest) -> dict[str, type[Model]]:
+    """The models of those variables that are model instances, without a look at the instances."""
+    rows = MessageVars.objects.filter(messagerequest=msgrequest.pk, provider__has_key="model")
+    found = {}
+    for name, label in rows.values_list("provider_name", "provider__model"):
+        try:
+            found[name] = apps.get_model(label)
+        except (AttributeError, LookupError, ValueError):
+            continue  # processing says so
     return found
 
 

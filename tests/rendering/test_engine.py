@@ -9,6 +9,7 @@ from django.test import override_settings
 
 from dbmail.exceptions import RenderFailed, SettingError, TemplateRejected
 from dbmail.rendering.engine import compile_template
+from dbmail.rendering.text import is_html
 from dbmail.rendering.variables import ActionHandler
 
 LIMITS = {"TEXT_LIMITS": {"CHARACTERS": 20_000, "SECONDS": 0.5}}
@@ -96,6 +97,64 @@ BOMBS = [
 ]
 
 
+def long(text, size=1_900_000):
+    return text * (size // len(text))
+
+
+#: Source that would keep Django busy for minutes before anything is rendered, or within one tag.
+LONG_SOURCES = [
+    "{% now '" + long("r") + "' %}",
+    "{% now '" + long("r") + "' as x %}",
+    long("{% now '" + "r" * 1000 + "' %}"),
+    long("{{"),
+    long("{%"),
+    long("{#"),
+    "{{ x" + long(" ") + "| }}",
+    "{{ x" + long("|upper") + " }}",
+    "{{ x" + long("|default:x") + " }}",
+    '{{ "' + long("\\") + " }}",
+    "{% cycle " + long("x ") + "%}",
+    "{% firstof " + long("x ") + "%}",
+    "{% if " + long("x or ") + "x %}{% endif %}",
+    "{% url '" + long("a:") + "' %}",
+    "{% regroup text by x as g %}",
+    "{% for a in big %}{% if " + "x or " * 300 + "x %}{% endif %}{% endfor %}",
+    "{% for a in big %}{% now '" + "r" * 1000 + "' as x %}{% endfor %}",
+    "{% with a=text|make_list %}" + "{% with a=a|add:a %}" * 40 + "{% endwith %}" * 41,
+    "{{ text|join:'' }}",
+    "{{ text|safeseq }}",
+    "{{ text|escapeseq }}",
+    "{{ text|unordered_list }}",
+    "{{ text|make_list|unordered_list }}",
+    "{{ text|linenumbers }}",
+    "{{ text|urlize }}",
+    "{{ text|wordwrap:1 }}",
+    "{{ text|truncatewords_html:1000 }}",
+    "{{ text|slice:':100000'|urlize|length }}{% for a in big %}{{ a }}{% endfor %}",
+]
+
+
+@override_settings(DBMAIL={"TEXT_LIMITS": {"SECONDS": 1.0}})
+@pytest.mark.parametrize("source", LONG_SOURCES, ids=lambda source: source[:30])
+def test_no_tag_filter_or_argument_is_so_long_that_the_limit_of_time_does_not_hold(source):
+    before = time.process_time()
+    with pytest.raises((RenderFailed, TemplateRejected)) as caught:
+        show(source, text="<" * 1_900_000, big=range(10**9))
+    assert time.process_time() - before < 4
+    assert len(str(caught.value)) < 2000
+
+
+@pytest.mark.parametrize(
+    ("source", "wanted"),
+    [("<html " * 300_000, False), ("x<HTML\n" * 300_000 + ">", True), ("<html>", True), ("<htmlx>", False)],
+    ids=str,
+)
+def test_whether_a_body_is_html_is_seen_at_once(source, wanted):
+    before = time.process_time()
+    assert is_html(source) is wanted
+    assert time.process_time() - before < 1
+
+
 class Endless:
     def get(self):
         while True:
@@ -147,6 +206,13 @@ def test_the_limit_of_size_is_exact_however_deep_the_text_stands(count):
     else:
         with pytest.raises(RenderFailed, match="1000 characters"):
             show(source, **context)
+
+
+@override_settings(DBMAIL={"TEXT_LIMITS": {"CHARACTERS": 1000}})
+def test_a_list_grows_no_longer_than_a_text():
+    with pytest.raises(RenderFailed, match="1000 characters"):
+        show("{{ r|add:r|length }}", r=list(range(600)))
+    assert show("{{ r|add:r|length }}", r=list(range(400))) == "800"
 
 
 class Broken:

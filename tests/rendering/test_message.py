@@ -120,7 +120,7 @@ def test_smart_text_is_rendered_as_a_body_of_the_request():
         ("", "{% nope %}", [("msgtext", 1, "nope")]),
         ("{{ user.password }}", "{% if %}", [("subject", 1, "user.password"), ("msgtext", 1, "if")]),
         ("{{ user.save }}{{ user.objects }}", "", [("subject", 1, "user.save"), ("subject", 1, "user.objects")]),
-        ("{{ user.groups.all }}{{ user.studentinfo_set.all }}{{ user.get_full_name }}{{ user.pk }}", "", []),
+        ("{{ user.profile.guardian_email }}{{ user.get_full_name }}{{ user.pk }}", "", []),
         ("{{ x|default:nothing }}", "", [("subject", 1, "x|default:nothing")]),
     ],
 )
