@@ -37,6 +37,6 @@ def tell_of_refusals(forward: int, report: SendReport) -> None:
     if not report.failures:
         return
     row = Forward.objects.get(pk=forward)
-    said = split(bytes(row.headers))[0].first("auto-submitted")
+    said = split(bytes(row.headers), is_ours=True)[0].first("auto-submitted")
     if row.sender != Forward.NULL_SENDER and (said is None or said.text.strip().lower() == "no"):
         report_failures(report)

@@ -1,6 +1,5 @@
 """Copies of an incoming message as rows of the outbox, one for each recipient."""
 
-import re
 from collections.abc import Sequence
 
 from django.db import transaction
@@ -59,7 +58,7 @@ def enqueue(forward: Forward, recipients: Sequence[Mailbox], *, scope: str = "")
     `scope` is the list's name, for suppression; an alias has none: who unsubscribed from broadcasts still gets
     the mail of their own alias.
     """
-    header, _body = split(bytes(forward.headers))
+    header, _body = split(bytes(forward.headers), is_ours=True)
     now = timezone.now()
     shown_from, subject, message_id = (
         (field.text if field else "") for field in map(header.first, ("from", "subject", "message-id"))
@@ -96,7 +95,7 @@ def message_bytes(forward: Forward) -> bytes:
 
     The header has CRLF; the body has the line ends that it came with.
     """
-    _header, body = split(bytes(forward.incoming.raw))
+    _header, body = split(bytes(forward.incoming.raw), is_ours=True)  # as it was divided when it was passed on
     return bytes(forward.headers) + body
 
 
@@ -106,7 +105,8 @@ def wire_bytes(forward: Forward) -> bytes:
     Nothing else is changed but a carriage return before a dot: alone it would be the beginning of a line to some
     servers, and the dot then the end of the message, with commands of a stranger's after it.
     """
-    return re.sub(rb"(?<!\r)\n|\r(?=\.)", b"\r\n", message_bytes(forward))
+    with_crlf = message_bytes(forward).replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    return with_crlf.replace(b"\r.", b"\r\n.")
 
 
 def _suppressed(addresses: list[str], scope: str) -> dict[str, str]:

@@ -125,7 +125,7 @@ if found:
 """
 
 
-def _interpreter() -> str:
+def interpreter() -> str:
     """A Python; inside some web servers sys.executable is the server."""
     if "python" in os.path.basename(sys.executable or ""):
         return sys.executable
@@ -137,7 +137,7 @@ def _in_child(regex: str, subject: str) -> Match | None:
 
     try:
         answer = subprocess.run(  # noqa: S603  (a fixed script; the pattern is data on its stdin)
-            [_interpreter(), "-I", "-S", "-c", _CHILD],
+            [interpreter(), "-I", "-S", "-c", _CHILD],
             input=json.dumps([regex, subject, int(FLAGS)]).encode(),
             capture_output=True,
             timeout=LIMIT + 1,  # the interpreter has to start as well
