@@ -75,9 +75,11 @@ class _Part(Message):
         self.depth = 0
         self.parts = [1]  # one list for the whole message
 
-    def get_content_charset(self, failobj: Any = None) -> Any:
-        named = self.get_param("charset")
-        return failobj if named is None else charset(named if isinstance(named, str) else named[2])
+    def get_param(self, param: str, failobj: Any = None, *args: Any, **kwargs: Any) -> Any:
+        found = super().get_param(param, failobj, *args, **kwargs)
+        if param != "charset" or found is failobj:
+            return found
+        return charset(found if isinstance(found, str) else found[2])
 
     def attach(self, payload: Any) -> None:
         payload.depth, payload.parts = self.depth + 1, self.parts
