@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
         raw = b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
         print(intake.explain(options.explain, environment, raw))
         return 0
-    return intake.take(environment, sys.stdin.buffer.read())
+    return intake.take(environment, *intake.read_message(sys.stdin.buffer))
 
 
 def parse(arguments: list[str]):  # type: ignore[no-untyped-def]

@@ -7,18 +7,22 @@ leaves as it came (RFC 5322, 2.2), but for what no server may be sent: a bare CR
 import re
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.header import decode_header, make_header
 from email.message import Message
 
+from django.utils.translation import gettext as _
+
 from ..addresses import one_line
 from ..models import Forward
+from . import caps
 from .mime import encoded_words
 
 _NAME = re.compile(rb"([!-9;-~]+)[ \t]*:")
 _DOT_ATOM = re.compile(r"[^\s()<>@,;:\\\"\[\].\x00-\x1f\x7f]+(\.[^\s()<>@,;:\\\"\[\].\x00-\x1f\x7f]+)*")
-#: Longest part of a field that is decoded for reading, in bytes.
+#: Longest part of a field that is decoded for reading, in bytes, and most encoded words in it.
 _READABLE = 4000
+_ENCODED_WORDS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ class HeaderBlock:
     """The fields of a message in their order. Every edit gives a new block."""
 
     fields: tuple[Field, ...] = ()
+    #: What there is too much of, in words: then `fields` are the first ones only.
+    excess: str = ""
 
     def all(self, name: str) -> list[Field]:
         return [field for field in self.fields if field.name == name.lower()]
@@ -87,38 +93,54 @@ class HeaderBlock:
         return b"".join(field.raw + b"\r\n" for field in self.fields) + b"\r\n"
 
 
-def split(raw: bytes) -> tuple[HeaderBlock, bytes]:
+def split(raw: bytes, *, is_ours: bool = False) -> tuple[HeaderBlock, bytes]:
     """The header and the body of a message, as Exim divides them.
 
     The header ends at an empty line, or before a line that is no field. An mbox `From ` line on top is left out.
+    Where there is too much of a stranger's header, it ends there, and says so in `excess`.
     """
     lines: list[list[bytes]] = []
     names: list[str] = []
-    position = 0
+    position = begin = 0
     while position < len(raw):
         end = raw.find(b"\n", position)
         following = len(raw) if end < 0 else end + 1
         line = raw[position : len(raw) if end < 0 else end].removesuffix(b"\r")
         if not line:
             return _block(names, lines), raw[following:]
-        if line[:1] in (b" ", b"\t") and lines:
+        is_fold = line[:1] in (b" ", b"\t") and bool(lines)
+        found = None if is_fold else _NAME.match(line)
+        if is_fold or found:
+            begin = begin if is_fold else position
+            if not is_ours and (excess := _excess(len(names) + bool(found), following - begin, following)):
+                return replace(_block(names, lines), excess=excess), raw[position:]
+        if is_fold:
             lines[-1].append(line)
-        elif found := _NAME.match(line):
+        elif found:
             names.append(found.group(1).decode("ascii").lower())
             lines.append([line])
-        elif position == 0 and line.startswith((b"From ", b">From ")):
-            pass
-        else:
+        elif position > 0 or not line.startswith((b"From ", b">From ")):
             return _block(names, lines), raw[position:]
         position = following
     return _block(names, lines), b""
+
+
+def _excess(fields: int, field: int, header: int) -> str:
+    """What there is too much of at the end of a line, or "": `field` and `header` are bytes up to there."""
+    if fields > caps.FIELDS:
+        return _("Its header has more than %(limit)d fields.") % {"limit": caps.FIELDS}
+    if field > caps.FIELD:
+        return _("A field of its header has more than %(limit)d bytes.") % {"limit": caps.FIELD}
+    if header > caps.HEADER:
+        return _("Its header has more than %(limit)d bytes.") % {"limit": caps.HEADER}
+    return ""
 
 
 def readable_message(header: HeaderBlock) -> Message:
     """The fields for a handler to read; without Python's parser, which some fields would keep busy for minutes."""
     message = Message()
     for field in header.fields:
-        name, _, value = field.raw.decode("ascii", "surrogateescape").partition(":")
+        name, _colon, value = field.raw.decode("ascii", "surrogateescape").partition(":")
         message[name.rstrip()] = value.lstrip(" \t")
     return message
 
@@ -179,9 +201,12 @@ def readable(value: bytes) -> str:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
         text = raw.decode("latin-1")
-    # Unknown charsets, broken base64: whatever the library raises, the raw text is shown.
+    # Broken base64, a charset that it is not in: whatever the library raises, the raw text is shown.
     with suppress(Exception):
-        text = str(make_header(decode_header(text)))
+        if "=?" in text and text.count("=?") <= _ENCODED_WORDS:
+            words = decode_header(text)
+            if all(name is None or caps.charset(name) == name for _part, name in words):
+                text = str(make_header(words))
     return one_line(text.encode("utf-8", "replace").decode("utf-8"))
 
 
@@ -190,7 +215,7 @@ def message_bytes(forward: Forward) -> bytes:
 
     The header has CRLF; the body has the line ends that it came with.
     """
-    _header, body = split(bytes(forward.incoming.raw))
+    _header, body = split(bytes(forward.incoming.raw), is_ours=True)  # as it was divided when it was passed on
     return bytes(forward.headers) + body
 
 
@@ -200,4 +225,5 @@ def wire_bytes(forward: Forward) -> bytes:
     Nothing else is changed but a carriage return before a dot: alone it would be the beginning of a line to some
     servers, and the dot then the end of the message, with commands of a stranger's after it.
     """
-    return re.sub(rb"(?<!\r)\n|\r(?=\.)", b"\r\n", message_bytes(forward))
+    with_crlf = message_bytes(forward).replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    return with_crlf.replace(b"\r.", b"\r\n.")

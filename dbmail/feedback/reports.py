@@ -1,12 +1,19 @@
 """Reports about mail of ours: delivery status (RFC 3464, 6533), complaints (RFC 5965), and bounces in other words."""
 
+import json
 import re
+import subprocess
+import sys
 from dataclasses import dataclass
-from email import message_from_bytes, policy
 from email.message import Message
 from enum import StrEnum
+from importlib.util import find_spec
+
+from django.utils.translation import gettext as _
 
 from ..addresses import normalise, one_line
+from ..delivery.caps import Excess, beginning, parsed
+from ..processes import interpreter
 
 #: Enhanced status codes (RFC 3463) that say the address itself is no good, now and later.
 BAD_ADDRESS = re.compile(r"5\.1\.(?:[0-3]|6|10)|5\.2\.1")
@@ -54,11 +61,12 @@ class Report:
 
 
 def parse(raw: bytes) -> Report | None:
-    """The report in a message, or None where it is no report that we know. Never raises."""
+    """The report in a message, or None where it is no report that we know. Raises Excess, and nothing else."""
     try:
-        message = message_from_bytes(raw, policy=policy.compat32)
-        parts = list(_parts(message))
+        parts = _parts(parsed(raw))
         return _dsn(parts) or _arf(parts)
+    except Excess:
+        raise
     except Exception:  # the parser meets whatever strangers send; what it cannot read is no report
         return None
 
@@ -105,7 +113,7 @@ def _blocks(status: Message) -> list[Message]:
     for block in blocks:
         body = None if block.is_multipart() else block.get_payload(decode=True)
         texts = re.split(rb"\r?\n\r?\n", body.strip()) if isinstance(body, bytes) else []
-        found += [message_from_bytes(text, policy=policy.compat32) for text in texts[:_MOST_RECIPIENTS] if text]
+        found += [parsed(text) for text in texts[:_MOST_RECIPIENTS] if text]
     return found
 
 
@@ -166,7 +174,7 @@ def _inner(part: Message) -> Message:
     if isinstance(payload, list) and payload and isinstance(payload[0], Message):
         return payload[0]
     body = part.get_payload(decode=True)
-    return message_from_bytes(body if isinstance(body, bytes) else b"", policy=policy.compat32)
+    return parsed(body if isinstance(body, bytes) else b"")
 
 
 def _text(message: Message, name: str) -> str:
@@ -193,27 +201,40 @@ def _enhanced(text: str) -> str:
     return found.group(0) if found else ""
 
 
-#: Bytes that are looked at: such a server says what it has to say before it returns the message.
+#: Seconds of the processor that it gets, and of the clock on a machine that has other things to do.
+_SECONDS = 1
+_PATIENCE = 15
+#: Bytes and lines that are looked at: such a server says what it has to say before it returns the message.
 _READ = 200_000
+_LINES = 3_000
 _MOST = 100
 # 5.1.1, but not the 5.1.1 of 192.5.1.1 or of version 5.1.1.2.
 _ODD_STATUS = re.compile(r"(?<![\d.])([45]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)")
+# Arguments: where to look for modules, as JSON, and seconds. The message is on its stdin; it answers with the
+# addresses that failed for now, and those that failed for good.
+_CHILD = """
+import json, resource, sys
+resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[2]),) * 2)
+sys.path[:] = json.loads(sys.argv[1])
+from email import message_from_bytes
+from flufl.bounce import all_failures
+found = all_failures(message_from_bytes(sys.stdin.buffer.read()))
+print(json.dumps([sorted(a if isinstance(a, str) else a.decode("latin-1") for a in kind) for kind in found]))
+"""
 
 
 def parse_odd(raw: bytes) -> Report | None:
-    """What a message to a signed return path says, or None where it is no bounce. Never raises.
+    """What a message to a signed return path says, or None where it is no bounce. Raises Excess, and nothing else.
 
     Only an enhanced status code in its text makes an address bad for good: words alone may mean anything.
     """
-    try:
-        from flufl.bounce import all_failures  # here, since most runs of the gate have no use for it
-    except ImportError:  # the extra is not installed
+    if not _is_installed():
         return None
-    try:
-        temporary, permanent = all_failures(message_from_bytes(raw[:_READ], policy=policy.compat32))
-    except Exception:  # its detectors meet whatever strangers send; what they cannot read is no bounce
+    raw = beginning(raw, _READ, _LINES)
+    temporary, permanent = _failures(raw)
+    if not (temporary or permanent):
         return None
-    text = raw[:_READ].decode("utf-8", "replace")
+    text = raw.decode("utf-8", "replace")
     line = next((line for line in text.splitlines() if _ODD_STATUS.search(line)), "")
     found = _ODD_STATUS.search(line)
     status = found.group(1) if found else ""
@@ -225,6 +246,32 @@ def parse_odd(raw: bytes) -> Report | None:
     return Report("bounce", tuple(outcomes)) if outcomes else None
 
 
-def _address(found: bytes | str) -> str:
-    text = found.decode("utf-8", "replace") if isinstance(found, bytes) else found
-    return normalise(one_line(text).strip("<> "))[:320] if "@" in text else ""
+def _is_installed() -> bool:
+    try:
+        return find_spec("flufl.bounce") is not None
+    except ImportError:  # not even the package around it
+        return False
+
+
+def _failures(raw: bytes) -> tuple[list[str], list[str]]:
+    """The addresses that failed for now, and for good. Raises Excess where there is no answer in time."""
+    try:
+        done = subprocess.run(  # noqa: S603  (a fixed script; the message is data on its stdin)
+            [interpreter(), "-I", "-c", _CHILD, json.dumps(sys.path), str(_SECONDS)],
+            input=raw,
+            capture_output=True,
+            timeout=_PATIENCE,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Excess(_("Whether it is a bounce could not be found out: %(error)s") % {"error": error}) from None
+    if done.returncode < 0:
+        raise Excess(_("Whether it is a bounce could not be found out within %(limit)d s.") % {"limit": _SECONDS})
+    if done.returncode:  # its detectors meet whatever strangers send; what they cannot read is no bounce
+        return [], []
+    temporary, permanent = json.loads(done.stdout)
+    return temporary, permanent
+
+
+def _address(found: str) -> str:
+    return normalise(one_line(found).strip("<> "))[:320] if "@" in found else ""

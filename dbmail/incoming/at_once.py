@@ -39,6 +39,6 @@ def tell_of_refusals(forward: int, report: SendReport) -> None:
     row = Forward.objects.filter(pk=forward).first()
     if row is None:
         return  # somebody has deleted it meanwhile
-    said = split(bytes(row.headers))[0].first("auto-submitted")
+    said = split(bytes(row.headers), is_ours=True)[0].first("auto-submitted")
     if row.sender != Forward.NULL_SENDER and (said is None or said.text.strip().lower() == "no"):
         report_failures(report)

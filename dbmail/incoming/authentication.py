@@ -1,9 +1,12 @@
 """Does our own MTA vouch for the From of a message? Authentication-Results, RFC 8601."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ..addresses import ascii_domain
+
+_NAME = re.compile(r"\s*([^\s;()\"]+)(?=[\s;(]|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,51 +19,67 @@ class Result:
 
 
 def results(values: Iterable[str], authserv_ids: Iterable[str]) -> tuple[Result, ...]:
-    """What the fields say that bear one of our own names; the others anybody can have written."""
+    """What the fields say that bear one of our own names; the others anybody can have written.
+
+    Our own server writes its name plainly, first, and with no version but 1. Whoever writes it in another way
+    wants to get past a server that takes away the fields with its name.
+    """
     ours = {name.lower() for name in authserv_ids}
     found: list[Result] = []
     for value in values:
-        head, *parts = _parts(value)
-        words = head.split()
-        if words and words[0].lower() in ours:
-            found += filter(None, map(_result, parts))
+        name = _NAME.match(value)
+        if name and name[1].lower() in ours:
+            head, *parts = _parts(value[name.end() :])
+            if not head or head == ["1"]:
+                found += filter(None, map(_result, parts))
     return tuple(found)
 
 
-def _parts(value: str) -> list[str]:
-    """`value` at its semicolons, comments left out. What stands in quotes or in a comment divides nothing:
-    an envelope sender may have a quoted local part, `"; dmarc=pass"@example.net`. Never raises; linear."""
-    parts: list[list[str]] = [[]]
+def _parts(value: str) -> list[list[str]]:
+    """The words of `value`, divided at its semicolons. Never raises; linear.
+
+    A comment divides words as white space does. What stands in quotes divides nothing and names nothing, since it
+    may be an envelope sender's local part, which its author chose: `"; dmarc=pass header.d=example.org "@evil.test`.
+    So all in it but the characters of a domain or an address is a `_` here, an escaped quote too.
+    """
+    text: list[str] = []
     depth = 0
     quoted = escaped = False
     for character in value:
         if escaped:
             escaped = False
+            character = "_"
         elif character == "\\" and (quoted or depth):
             escaped = True
             continue
         elif character == '"' and not depth:
             quoted = not quoted
-        elif character == "(" and not quoted:
+        elif quoted:
+            character = character if character.isalnum() or character in "@.-+" else "_"
+        elif character == "(":
             depth += 1
         elif character == ")" and depth:
             depth -= 1
-            continue
-        elif character == ";" and not quoted and not depth:
-            parts.append([])
-            continue
+            character = " "
         if not depth:
-            parts[-1].append("_" if quoted and character in "; =" else character)
-    return ["".join(part) for part in parts]
+            text.append(character)
+    return [_words(part) for part in "".join(text).split(";")]
 
 
-def _result(part: str) -> Result | None:
-    words = " ".join(part.split()).replace(" =", "=").replace("= ", "=").split()
-    pairs = [(name.lower(), value.strip('"').lower()) for name, _equals, value in (w.partition("=") for w in words)]
+def _words(part: str) -> list[str]:
+    return " ".join(part.split()).replace(" =", "=").replace("= ", "=").split()
+
+
+def _result(words: list[str]) -> Result | None:
+    """The result that a part tells; None where it tells none, or one property in two ways."""
+    pairs = [(name.lower(), value.lower()) for name, _equals, value in (word.partition("=") for word in words)]
     if not pairs or not pairs[0][1]:
         return None
-    method = pairs[0][0].partition("/")[0].strip()
-    return Result(method, pairs[0][1], {name: value for name, value in reversed(pairs[1:]) if "." in name})
+    method, _slash, version = pairs[0][0].partition("/")
+    properties = {(name, value.strip('"')) for name, value in pairs[1:] if "." in name}
+    if version not in ("", "1") or len(dict(properties)) < len(properties):
+        return None
+    return Result(method, pairs[0][1], dict(properties))
 
 
 def vouched_by(domain: str, found: Iterable[Result]) -> str:

@@ -1,12 +1,20 @@
 """What a message says about itself, read once from its header; nothing here is believed yet."""
 
 import hashlib
+import logging
 from dataclasses import dataclass, field
+
+from django.utils.translation import gettext as _
 
 from ..addresses import Mailbox, normalise, one_line, parse_mailbox
 from ..delivery.header_block import HeaderBlock, readable
 from ..exceptions import AddressError
 from .authentication import Result, results
+
+logger = logging.getLogger(__name__)
+
+#: Ours is a local part and a domain at the most; what is cut is none of ours.
+_LONGEST_LIST_ID = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,25 +54,37 @@ class Facts:
     precedence: str = ""
     is_auto_reply: bool = False
     results: tuple[Result, ...] = field(default=())
+    #: Why the message cannot be acted on as it is, in words; "" where it can be read.
+    unreadable: str = ""
 
 
 def read(header: HeaderBlock, size: int, authserv_ids: tuple[str, ...] = ()) -> Facts:
     """The facts of a message with this header and `size` bytes. Never raises."""
+    try:
+        return _read(header, size, authserv_ids)
+    except Exception as error:  # whatever a parser meets in it will be there again: a person looks, no server retries
+        logger.exception("The header of a message cannot be read.")
+        said = _("Its header cannot be read: %(error)s") % {"error": f"{type(error).__name__}: {error}"[:200]}
+        return Facts(size=size, unreadable=said)
+
+
+def _read(header: HeaderBlock, size: int, authserv_ids: tuple[str, ...]) -> Facts:
     return Facts(
         size=size,
         author=_author(header),
         subject=_text(header, "subject"),
         message_id=_text(header, "message-id").strip("<>"),
         received=len(header.all("received")),
-        list_ids=frozenset(_list_id(f.text) for f in header.all("list-id")),
-        loops=frozenset(f.text.strip("<> ").lower() for f in header.all("x-loop")),
+        list_ids=frozenset(_list_id(_plain(f.value)) for f in header.all("list-id")),
+        loops=frozenset(_plain(f.value).strip("<> ").lower() for f in header.all("x-loop")),
         auto_submitted=_word(_text(header, "auto-submitted")) or "no",
         precedence=_word(_text(header, "precedence")),
         is_auto_reply=_is_auto_reply(header),
         results=results(
-            [readable_result(f.value) for f in header.all("authentication-results")] if authserv_ids else [],
+            [_plain(f.value) for f in header.all("authentication-results")] if authserv_ids else [],
             authserv_ids,
         ),
+        unreadable=header.excess,
     )
 
 
@@ -93,7 +113,8 @@ def claimed_sender(header: HeaderBlock) -> str:
     return author.address if author else ""
 
 
-def readable_result(value: bytes) -> str:
+def _plain(value: bytes) -> str:
+    """The value on one line, and whole: nothing in it is decoded, since nothing in such a field is encoded."""
     return one_line(value.decode("utf-8", "replace"))
 
 
@@ -133,7 +154,7 @@ def _author_with_odd_name(value: bytes) -> Mailbox | None:
 
 def _list_id(text: str) -> str:
     inside = text.rpartition("<")[2].partition(">")[0]
-    return inside.strip().lower()
+    return inside.strip().lower()[:_LONGEST_LIST_ID]
 
 
 def _is_auto_reply(header: HeaderBlock) -> bool:

@@ -58,7 +58,7 @@ def enqueue(forward: Forward, recipients: Sequence[Mailbox], *, scope: str = "")
     `scope` is the list's name, for suppression; an alias has none: who unsubscribed from broadcasts still gets
     the mail of their own alias.
     """
-    header, _body = split(bytes(forward.headers))
+    header, _body = split(bytes(forward.headers), is_ours=True)
     now = timezone.now()
     shown_from, subject, message_id = (
         (field.text if field else "") for field in map(header.first, ("from", "subject", "message-id"))

@@ -43,13 +43,16 @@ _STATES = {
 }
 
 
-def receive(envelope: Envelope, raw: bytes, send: Callable[[int], object] | None = None) -> Decision:
+def receive(
+    envelope: Envelope, raw: bytes, send: Callable[[int], object] | None = None, *, size: int | None = None
+) -> Decision:
     """Take in one message; the decision's exit code is for the MTA. Raises nothing.
 
     What cannot even be stored gives 75, so that the MTA keeps it. `send` is called with the key of the Forward
     once its copies are in the queue for good: it may send them, and nothing that it does changes the decision.
+    `size` is that of the whole message, in bytes, where `raw` is only the beginning of one that is too large.
     """
-    decision, message = _receive(envelope, raw)
+    decision, message = _receive(envelope, raw, len(raw) if size is None else size)
     if decision.rule == "unknown" and message and config().incoming.notices:
         # Loaded for the few messages that come to an unknown address.
         from .notices import tell_author
@@ -64,18 +67,19 @@ def receive(envelope: Envelope, raw: bytes, send: Callable[[int], object] | None
     return decision
 
 
-def _receive(envelope: Envelope, raw: bytes) -> tuple[Decision, IncomingMessage | None]:
+def _receive(envelope: Envelope, raw: bytes, size: int) -> tuple[Decision, IncomingMessage | None]:
     try:
         unknown = _no_address(envelope)
         if unknown:
             return _never_bounce_a_bounce(unknown, envelope), None
         header, body = split(raw)
         kept = raw if len(raw) <= config().incoming.max_size else raw[:KEPT_OF_TOO_LARGE]
-        message, created = store(envelope, read(header, len(raw)), header, body, kept)
+        message, created = store(envelope, read(header, size), header, body, kept)
+        del body  # it may be big, and is in `raw` as well
         if not created and message.state not in IncomingMessage.OPEN:
             said = _("It is message %(number)s again.") % {"number": message.pk}
             return Decision(Verdict.DROP, "duplicate", said, message.exit_code), message
-        return act(message, size=len(raw)), message
+        return act(message, size=size), message
     except Exception as error:  # the boundary: whatever it is, the MTA keeps the message and tries again
         logger.exception("A message for %s could not be taken in.", envelope.recipient)
         return Decision(Verdict.REJECT, "error", f"{type(error).__name__}: {error}", EX_TEMPFAIL), None

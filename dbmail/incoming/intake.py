@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import BinaryIO
 
 from django.db import connections
 
@@ -17,14 +18,24 @@ from .rules import EX_TEMPFAIL, Verdict
 #: Envelope senders that mean none: Exim's, SMTP's, and what Postfix writes where null_sender is not set.
 _NULL_SENDERS = ("", "<>", "mailer-daemon")
 _NOBODY = "nobody@invalid"
+_CHUNK = 1_000_000
 
 
-def take(environment: Mapping[str, bytes | None], raw: bytes) -> int:
+def take(environment: Mapping[str, bytes | None], raw: bytes, size: int | None = None) -> int:
     """Take in one message as a pipe transport hands it over; the sysexits code. Raises ValueError without address."""
-    code = receive(envelope_of(environment, raw), raw, _send_at_once).exit_code
+    code = receive(envelope_of(environment, raw), raw, _send_at_once, size=size).exit_code
     with suppress(Exception):  # the work is done or not by now; this only spares the server a line in its log
         connections.close_all()
     return code
+
+
+def read_message(pipe: BinaryIO) -> tuple[bytes, int]:
+    """The message, or the beginning of one that is too large; and its size. A server wants it read to the end."""
+    raw = pipe.read(config().incoming.max_size + 1)
+    size = len(raw)
+    while more := len(pipe.read(_CHUNK)):
+        size += more
+    return raw, size
 
 
 def _send_at_once(forward_id: int) -> None:

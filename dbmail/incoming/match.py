@@ -4,11 +4,9 @@ Three ways, the first that is possible: google-re2 (extra `[re2]`), which is lin
 Python's `re` under a timer signal, in the main thread; Python's `re` in a child process that can be killed.
 """
 
-import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +16,8 @@ from types import FrameType
 from typing import Any
 
 from django.utils.translation import gettext as _
+
+from ..processes import interpreter
 
 try:
     import re2
@@ -125,19 +125,12 @@ if found:
 """
 
 
-def _interpreter() -> str:
-    """A Python; inside some web servers sys.executable is the server."""
-    if "python" in os.path.basename(sys.executable or ""):
-        return sys.executable
-    return os.path.join(sys.exec_prefix, "bin", "python3")
-
-
 def _in_child(regex: str, subject: str) -> Match | None:
     import json
 
     try:
         answer = subprocess.run(  # noqa: S603  (a fixed script; the pattern is data on its stdin)
-            [_interpreter(), "-I", "-S", "-c", _CHILD],
+            [interpreter(), "-I", "-S", "-c", _CHILD],
             input=json.dumps([regex, subject, int(FLAGS)]).encode(),
             capture_output=True,
             timeout=LIMIT + 1,  # the interpreter has to start as well

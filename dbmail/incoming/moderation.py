@@ -1,7 +1,6 @@
 """Held messages: shown as text to a person, who lets them pass or not."""
 
 import re
-from email import message_from_bytes, policy
 from email.message import Message
 from typing import Any
 
@@ -9,6 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..addresses import Mailbox, normalise
+from ..delivery.caps import parsed
 from ..delivery.header_block import readable
 from ..exceptions import DbmailError
 from ..models import IncomingMessage, TextOfEmail
@@ -19,10 +19,11 @@ from .gate import act, preview
 from .route import Plan
 from .rules import Decision, Verdict
 
-#: Bytes of a message that are looked at. Python's parser needs the square of what it is given for some headers.
+#: Bytes of a message that are looked at.
 _READ = 100_000
-# Their decoders need the square of the length, too; no mail is written in them.
-_NO_CHARSETS = ("punycode", "idna")
+#: Lists in lists are indented by html2text, each line by all of them: the square of their number.
+_LISTS = re.compile(r"<[ou]l\b", re.IGNORECASE)
+_MOST_LISTS = 300
 _UNENDED_TAG = re.compile(r"<(?=[^<>]*(?:<|\Z))")
 
 
@@ -33,7 +34,7 @@ def legible(raw: bytes) -> str:
     them all.
     """
     try:
-        parts = [part for part in message_from_bytes(raw[:_READ], policy=policy.compat32).walk() if _is_leaf(part)]
+        parts = [part for part in parsed(raw, _READ).walk() if _is_leaf(part)]
         texts = list(filter(None, map(_text, parts)))
         names = [" ".join(f"[{_name(part)}]" for part in parts)] if len(parts) > 1 or not texts else []
         return "\n\n".join(names + texts)
@@ -55,17 +56,22 @@ def _text(part: Message) -> str:
     content = part.get_payload(decode=True)
     if not kind.startswith("text/") or not isinstance(content, bytes):
         return ""
-    charset = part.get_content_charset("utf-8")
     try:
-        text = content.decode("utf-8" if charset in _NO_CHARSETS else charset, "replace")
+        text = content.decode(part.get_content_charset("utf-8"), "replace")
     except (LookupError, ValueError):
         text = content.decode("utf-8", "replace")
+    if kind != "text/html" or len(_LISTS.findall(text)) > _MOST_LISTS:
+        return text
     # Tags that never end keep the parser of HTML busy for minutes; a person sees them as they are.
-    return text_from_html(_UNENDED_TAG.sub("&lt;", text)) if kind == "text/html" else text
+    return text_from_html(_UNENDED_TAG.sub("&lt;", text))
 
 
 class NotHeld(DbmailError):
     """The message is not waiting for a moderator (any more)."""
+
+
+class StillHeld(DbmailError):
+    """The message cannot be sent on, whoever approves it."""
 
 
 class NotReplayable(DbmailError):
@@ -75,12 +81,16 @@ class NotReplayable(DbmailError):
 def approve(message: IncomingMessage, by: Any) -> Decision:
     """Send a held message on, as its address says now. Twice sends once: the second raises NotHeld.
 
-    Loops stay dropped even so: the decision says what became of it.
+    Loops stay dropped even so: the decision says what became of it. Raises StillHeld for what cannot be sent on.
     """
     _still_held(message)
     decision = act(message, approved=True)
     if decision.rule == "duplicate":
         raise NotHeld(_("Message %(number)s has been decided by another already.") % {"number": message.pk})
+    if decision.verdict == Verdict.HOLD:
+        raise StillHeld(
+            _("Message %(number)s stays held: %(reason)s") % {"number": message.pk, "reason": decision.reason}
+        )
     IncomingMessage.objects.filter(pk=message.pk).update(moderated_by=by, moderated_at=timezone.now())
     return decision
 

@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 
 from ..addresses import domain_of
 from ..delivery import return_path
+from ..delivery.caps import Excess
 from ..exceptions import InvalidToken
 from ..feedback import reports
 from ..feedback.events import record
@@ -26,6 +27,8 @@ class Returned:
 
     mail_id: int
     report: Report | None
+    #: Why not, where there is more in it than is read.
+    excess: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,11 @@ def own_purpose(envelope: Envelope, facts: Facts, raw: bytes) -> Returned | Unsu
     try:
         if "+" in envelope.local_part:
             mail_id = return_path.read(envelope.recipient)
-            return Returned(mail_id, parse(raw) or reports.parse_odd(raw))
+            try:
+                report = parse(raw) or (None if facts.unreadable else reports.parse_odd(raw))
+            except Excess as error:
+                return Returned(mail_id, None, str(error))
+            return Returned(mail_id, report, "" if report else facts.unreadable)
         own_domain = domain_of(return_path.plain())
         if envelope.local_part.lower() == _UNSUBSCRIBE and domain_of(envelope.recipient) == own_domain:
             return Unsubscribe(tokens.read(facts.subject.rpartition(" ")[2]))
@@ -55,6 +62,8 @@ def judge(purpose: Returned | Unsubscribe) -> Decision:
         scope = purpose.subscription.scope
         leaves = _("all mail") if scope == Suppression.ALL else scope
         return Decision(Verdict.TAKE, "unsubscribe", _("Unsubscribes from %(scope)s.") % {"scope": leaves})
+    if purpose.excess:
+        return Decision(Verdict.HOLD, "unreadable", purpose.excess)
     if purpose.report is None:
         unreadable = _("About mail %(number)s, but no report that can be read.") % {"number": purpose.mail_id}
         return Decision(Verdict.DROP, "return-path", unreadable)

@@ -6,11 +6,12 @@ others to (DMARC) and readers' servers obey. An alias passes on what the author 
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from email.utils import formatdate, getaddresses
+from email.utils import formatdate
 from urllib.parse import quote
 
-from ..addresses import Mailbox, ascii_domain, normalise, one_line, parse_mailbox
+from ..addresses import Mailbox, addresses_in, ascii_domain, normalise, one_line, parse_mailbox
 from ..delivery.header_block import HeaderBlock, address_spec, encoded, mailbox, readable
 from ..exceptions import AddressError
 from .facts import Envelope, Facts
@@ -43,7 +44,6 @@ _OF_LISTS = ("to", "cc", "sender", "list-", "precedence", "x-esp-sender", "mail-
 
 _MAILTO = "@!$*+-._~"  # stand for themselves in a mailto: link (RFC 6068)
 _LONGEST_LINE = 900  # RFC 5322, 2.1.1 allows 998
-_LONGEST_REPLY_TO = 2000  # more is no answer address
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,15 +124,16 @@ def _name_of(author: Mailbox | None) -> str:
 def _reply_to(block: HeaderBlock, author: Mailbox | None) -> list[bytes]:
     """Where the author wants answers, and the author."""
     wanted: dict[str, bytes] = {}
+    found: list[tuple[str, str]] = []
     for field in block.all("reply-to")[:1]:
-        for name, address in getaddresses(
-            [b" ".join(field.value[:_LONGEST_REPLY_TO].split()).decode("utf-8", "replace")]
-        ):
-            try:
-                box = parse_mailbox(address)
-            except AddressError:
-                continue
-            wanted[normalise(box.address)] = mailbox(box.address, readable(name.encode("utf-8", "replace")))
+        with suppress(AddressError):  # too long to be where somebody wants answers
+            found = addresses_in(b" ".join(field.value.split()).decode("utf-8", "replace"))
+    for name, address in found:
+        try:
+            box = parse_mailbox(address)
+        except AddressError:
+            continue
+        wanted[normalise(box.address)] = mailbox(box.address, readable(name.encode("utf-8", "replace")))
     if author:
         wanted.setdefault(normalise(author.address), mailbox(author.address, author.name))
     return list(wanted.values())[:10]

@@ -222,7 +222,10 @@ def judge_message(envelope: Envelope, facts: Facts, limits: Limits) -> Decision 
 def judge_row(
     envelope: Envelope, facts: Facts, limits: Limits, route: Route, who: Standing, *, approved: bool = False
 ) -> Decision:
-    """What happens to a message that a handler has taken. A moderator's approval outweighs every hold."""
+    """What happens to a message that a handler has taken. A moderator's approval outweighs every hold but one: what
+    cannot be read cannot be sent on."""
+    if facts.unreadable:
+        return Decision(Verdict.HOLD, "unreadable", facts.unreadable)
     for rule in ROW_RULES:
         decision = rule(envelope, facts, limits, route, who)
         if decision and not (approved and decision.verdict != Verdict.DROP):

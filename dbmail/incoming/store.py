@@ -41,7 +41,7 @@ def _storable(text: str) -> str:
 
 
 def _claimed(header: HeaderBlock) -> str:
-    return " | ".join(field.text for field in header.all("from"))[:320]
+    return " | ".join(field.text for field in header.all("from")[:3])[:320]
 
 
 def seen_before(

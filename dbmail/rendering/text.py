@@ -8,7 +8,7 @@ from django.utils.html import strip_tags
 from html2text import HTML2Text
 
 _HTML_TAG = re.compile(r"<html[\s>]", re.IGNORECASE)
-_ESCAPED_URL = re.compile(r"\]\(<([^>\n]*)>")
+_ESCAPED_URL = re.compile(r"\]\(<([^<>\n]*)>")
 _HEADINGS = frozenset(["h1", "h2", "h3", "h4", "h5", "h6"])
 # Shown as their content alone: marks around words are noise to a person who reads text.
 _UNMARKED = frozenset(["abbr", "code", "del", "kbd", "s", "strike", "tt"])

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import catches
+from dbmail.delivery import return_path
+from tests.incoming.bombs import BOMBS
+from tests.processes import catches, measured
 from tests.smtp import TAKE_AND_DROP
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -143,6 +145,28 @@ def test_it_explains_what_would_happen_and_does_nothing(database):
     assert "67" in gate(database, "--explain", "nobody").stdout.decode()
     assert "no message given" in gate(database, "--explain", "all@example.org", message=b"").stdout.decode()
     assert sql(database, "SELECT count(*) FROM dbmail_incomingmessage") == [(0,)]
+
+
+#: The dearest of all, each to where it was; tests/incoming/test_hostile.py has the others.
+DEAREST = [
+    ("all", "a million fields"),
+    ("all", "ten megabytes of base64"),
+    ("all", "600 parentheses in From, closed"),
+    ("bounces", "100,000 semicolons in Content-Type"),
+    ("bounces", "a report on 100,000 recipients"),
+    ("bounces", "semicolons in each of 240 multiparts"),
+    ("bounces", "ten megabytes of quoted-printable"),
+]
+
+
+@pytest.mark.parametrize(("to", "name"), DEAREST)
+def test_a_strangers_bomb_takes_less_than_two_seconds_and_150_megabytes(database, to, name):
+    address = return_path.signed(7) if to == "bounces" else "all@example.org"
+    env = environment(database, RECIPIENT=address, SENDER="" if to == "bounces" else "eve@evil.test")
+    cost = measured([sys.executable, str(SCRIPT)], BOMBS[name](), env)
+    assert cost.code == 0
+    assert cost.seconds < 2
+    assert cost.memory < 150
 
 
 def test_killed_at_any_moment_it_loses_nothing_and_repeats_nothing(database):

@@ -93,6 +93,22 @@ def test_an_expression_that_does_not_compile_is_named(way, regex):
         way(regex, "a", "example.org")
 
 
+@pytest.mark.parametrize("local_part", ["a", "b", "a" * 60 + "!"])
+def test_nothing_rings_after_a_match_whether_it_was_found_or_not_or_took_too_long(monkeypatch, local_part):
+    """An alarm that is left behind ends the gate a second later, or whatever process it is that asked."""
+    monkeypatch.setattr(matching, "LIMIT", 0.1)
+    before = signal.getsignal(signal.SIGALRM)
+    of_the_tests = signal.setitimer(signal.ITIMER_REAL, 0)
+    try:
+        with contextlib.suppress(SlowPattern):
+            match(r"^(?!spam)(a+)+$", local_part, "example.org")
+        left = signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *of_the_tests)
+    assert left == (0.0, 0.0)
+    assert signal.getsignal(signal.SIGALRM) == before
+
+
 def test_an_alarm_that_was_set_before_still_rings():
     rung = []
     before = signal.signal(signal.SIGALRM, lambda *_: rung.append(1))

@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbmail.delivery import return_path
@@ -104,6 +104,7 @@ def test_without_the_extra_it_is_kept_and_changes_nothing(monkeypatch):
     assert post(return_path.signed(mail.pk), QMAIL % b"550 5.1.1 No such user", sender="").rule == "return-path"
 
 
+@settings(deadline=None, max_examples=15)  # each is a process
 @given(st.lists(st.sampled_from((QMAIL % b"550 5.1.1 no").split(b"\n")) | st.binary(max_size=30), max_size=20))
 def test_pieces_of_such_bounces_in_any_order_are_read_or_not_but_never_raise(lines):
     reports.parse_odd(b"\n".join(lines))
