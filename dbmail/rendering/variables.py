@@ -100,7 +100,7 @@ def request_context(
     context = {
         name: ActionHandler(value, user) if isinstance(value, Model) else value for name, value in given.items()
     }
-    context.setdefault(tokens.NAME, tokens.PLACE)
+    context.setdefault(tokens.VARIABLE, tokens.PLACEHOLDER)
     context["user"] = ActionHandler(user, user)
     context["request"] = ActionHandler(msgrequest, user)
     context["EMAIL_HOST_SENDER"] = email_host_sender()
