@@ -30,12 +30,17 @@ from .names import is_hidden
 from .relations import Way, closed, is_closed, refusal, shut, static_attribute, way_of
 from .shapes import Screen, Shape, shape_of
 
+#: What a text may ask of a file.
 _FILE_NAMES = frozenset(["name", "size", "url"])
+#: What a text may ask of an enumeration class, besides its members.
 _ENUM_NAMES = frozenset(["choices", "labels", "names", "values"])
+#: The methods of a query that a text may call.
 _QUERY_READS = frozenset(
     ["all", "count", "distinct", "earliest", "exists", "first", "last", "latest", "none", "ordered", "reverse"]
 )
+#: Every name that Django itself gives to queries and managers.
 _QUERY_NAMES = frozenset(dir(QuerySet)) | frozenset(dir(Manager))
+#: Methods that a relation's manager has besides those; all of them write.
 _RELATED_WRITES = frozenset(["add", "clear", "create", "get_or_create", "remove", "set", "update_or_create"])
 _QUERY_NEVER = _QUERY_NAMES | _RELATED_WRITES | {f"a{name}" for name in _RELATED_WRITES}
 _LONGEST_ITERATION = 10_000
