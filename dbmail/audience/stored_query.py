@@ -24,6 +24,16 @@ from ..blame import Blame, blame
 from ..exceptions import UnresolvableQuery, UnstorableQuery
 from ..models.audience import PersistentQueryFilter
 
+#: How a stored value of each type is read again; `_dump_value` writes them.
+_READ: dict[str, Callable[[str], Any]] = {
+    "datetime": datetime.fromisoformat,
+    "date": date.fromisoformat,
+    "time": time.fromisoformat,
+    "timedelta": parse_duration,
+    "decimal": Decimal,
+    "uuid": UUID,
+}
+
 
 def create_from_q(model: type[Model], q: Q, description: str = "") -> PersistentQueryFilter:
     """The row for `q` over `model`; raises UnstorableQuery if it cannot be stored or does not fit the model."""
@@ -99,16 +109,6 @@ def _has_activity(model: type[Model]) -> bool:
 
 def _sha1(text: str) -> str:
     return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-
-
-_READ: dict[str, Callable[[str], Any]] = {
-    "datetime": datetime.fromisoformat,
-    "date": date.fromisoformat,
-    "time": time.fromisoformat,
-    "timedelta": parse_duration,
-    "decimal": Decimal,
-    "uuid": UUID,
-}
 
 
 def dump_query(q: Q) -> str:

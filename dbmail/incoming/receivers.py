@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from ..addresses import domain_of, normalise, parse_mailbox
 from ..conf import config, load
-from ..conf.paths import what_to_write
+from ..conf.suggest import what_to_write
 from ..exceptions import SettingError
 from ..people import address_of, name_of
 

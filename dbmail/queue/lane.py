@@ -135,7 +135,7 @@ class Lane:
 
     def _talk(self, job: Job) -> None:
         try:
-            envelope = job.mail.envelope()
+            envelope = job.mail.for_smtp()
         except CannotSign as error:
             self.lanes.ended(self, str(error))
             return
@@ -188,7 +188,7 @@ class Lane:
         if not jobs or not smtp.has_extn("pipelining") or self.lanes.late(jobs[0].row_id):
             return b""
         try:
-            steps = dialogue(smtp, jobs[0].mail.envelope())
+            steps = dialogue(smtp, jobs[0].mail.for_smtp())
             step = next(steps)
         except Exception:  # told when its turn comes; StopIteration too: the relay cannot take it
             return b""

@@ -60,6 +60,6 @@ def _reply_to(backend: Any, mail: Mail | RawMail) -> Reply:
     if not speaks_smtp(backend):
         return backend_reply(backend, mail)
     try:
-        return transmit(open_smtp(backend), mail.envelope())
+        return transmit(open_smtp(backend), mail.for_smtp())
     finally:
         close_smtp(backend, politely=True)
