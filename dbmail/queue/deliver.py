@@ -72,6 +72,7 @@ class Sender:
         self._waiting = Waiting(config().connections, config().retry.wait)
         self._under_way: dict[int, Job] = {}
         self._attempts: list[AttemptLine] = []
+        self._repeated: set[int] = set()  # mails that were due again at once
         self._host = ""
         self._relay: RelayWatch | None = None
         self._search_at = 0.0  # not before this uptime, as long as anything is under way
@@ -301,8 +302,12 @@ class Sender:
             self._waiting.back(self._under_way.pop(job.row_id).row)
 
     def _decide(self, outcome: Outcome) -> RetryDecision:
-        # Not for secrets: it only spreads the waits.
-        return decide(outcome.reply, outcome.job.row.tries, config(), jitter=random.uniform(0.8, 1.2))  # noqa: S311
+        row, jitter = outcome.job.row, random.uniform(0.8, 1.2)  # noqa: S311 - it only spreads the waits
+        others_first = row.pk in self._repeated or bool(self._relay and self._relay.probing)
+        decision = decide(outcome.reply, row.tries, config(), jitter, others_first=others_first)
+        if decision.verdict is Verdict.REPEAT:
+            self._repeated.add(row.pk)
+        return decision
 
     def _count(self, outcome: Outcome, decision: RetryDecision) -> None:
         job, reply = outcome.job, outcome.reply
