@@ -11,7 +11,7 @@ from django.db import Error, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from ..blame import is_a_bug
+from ..blame import in_words, is_a_bug
 from ..broadcasts.notices import SendReport
 from ..conf import config
 from ..database import persistently, uptime
@@ -229,7 +229,7 @@ class Sender:
             if not is_a_bug(error):
                 raise
             log.exception("Mail %s cannot be made", row.pk)
-            said = _("It cannot be made into a mail: %(error)s") % {"error": f"{type(error).__name__}: {error}"}
+            said = _("It cannot be made into a mail: %(error)s") % {"error": in_words(error)}
             decision = decide(Reply(451, said, Stage.END), row.tries, config())
         if settle(row.pk, decision, self._claims.worker):  # else it was deleted
             if decision.verdict is Verdict.FAIL:

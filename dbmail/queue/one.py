@@ -7,6 +7,7 @@ from typing import Any
 from django.db import Error
 from django.utils.translation import gettext as _
 
+from ..blame import in_words
 from ..conf import config
 from ..database import persistently
 from ..delivery.connection import close_smtp, configured_backend, open_smtp, relay_name, speaks_smtp
@@ -57,9 +58,8 @@ def _send_claimed(row: TextOfEmail) -> Exception | None:
         settle(row.pk, RetryDecision(Verdict.FAIL, str(error)), row.claimed_by)
         return error
     except BaseException as error:  # project code, the database, Ctrl-C: what stays claimed waits for hours
-        said = f"{type(error).__name__}: {error}"
         with suppress(Error):
-            settle(row.pk, decide(Reply(0, said, begun[-1]), row.tries, config()), row.claimed_by)
+            settle(row.pk, decide(Reply(0, in_words(error), begun[-1]), row.tries, config()), row.claimed_by)
         raise
     job = Job(row, mail)
     decision = decide(reply, row.tries, config())
