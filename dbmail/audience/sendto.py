@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from ..addresses import Mailbox, check_address, normalise, one_line
-from ..blame import Blame, blame, database_error
+from ..blame import Blame, blame, database_error, in_words
 from ..conf import config, load
 from ..exceptions import AddressError, SettingError, UnknownSendTo
 from ..people import address_of, name_of
@@ -61,7 +61,7 @@ def _one_by_one(resolver: Any, users: Sequence[Any]) -> tuple[Contacts, dict[Any
                 # Nobody goes without mail for that: later it is answered.
                 raise of_database from of_database.__cause__
             said = _("The contact resolver failed: %(error)s")
-            failed[user.pk] = said % {"error": f"{type(error).__name__}: {error}"}
+            failed[user.pk] = said % {"error": in_words(error)}
     return found, failed
 
 
