@@ -44,10 +44,10 @@ def log_in(client):
 
 def fields(request, **changes):
     """What the page of `request` would send."""
-    from dbmail.admin import draft as drafts
+    from dbmail.admin.draft_form import edition_of, shown_values
 
     request = MessageRequest.objects.get(pk=request.pk)
-    values = {**drafts.initial(request), "token": drafts.fingerprint(request), **changes}
+    values = {**shown_values(request), "token": edition_of(request), **changes}
     return {name: value for name, value in values.items() if value not in (None, False)}
 
 
@@ -188,7 +188,7 @@ def test_the_first_people_are_looked_at_as_it_is_written(admin_client, draft):
 
 def test_a_large_audience_is_looked_at_piece_by_piece_and_the_result_stays(admin_client, draft, monkeypatch):
     monkeypatch.setattr("dbmail.preflight.survey._CHUNK", 1)
-    monkeypatch.setattr("dbmail.admin.survey._SECONDS", 0)
+    monkeypatch.setattr("dbmail.admin.preflight._SECONDS", 0)
     first = admin_client.post(url("everyone", draft)).json()
     assert (first["complete"], first["chosen"]) == (False, "about 2 mails")
     assert first["said"].startswith("Looked at 1 of 2 people.")
