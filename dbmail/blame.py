@@ -56,6 +56,20 @@ def is_contention(error: Error) -> bool:
     return _is_one_of(_CONTENTION, error)
 
 
+def in_words(error: BaseException) -> str:
+    """Its type and what it says, whatever that is, and if it cannot even say it: fit for a table and a screen."""
+    try:
+        said = str(error)
+    except Exception:
+        said = "?"
+    return showable(f"{type(error).__name__}: {said}")
+
+
+def showable(text: str) -> str:
+    """Text that a table takes and a terminal shows: no NUL, half of a character or control character. Lines stay."""
+    return text if text.isprintable() else "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+
+
 def is_a_bug(error: BaseException) -> bool:
     """Whether `error` is code that went wrong, and not somebody who wants this process to end.
 

@@ -32,6 +32,7 @@ ROOMS = {
     "dbmail/queue/decide.py": ("tests/queue/test_decide.py",),
     "dbmail/queue/throttle.py": ("tests/queue/test_throttle.py",),
     "dbmail/rendering/guard.py": ("tests/rendering/test_secrets.py", "tests/rendering/test_variables.py"),
+    "dbmail/rendering/relations.py": ("tests/rendering/test_relations.py",),
     "dbmail/signing.py": ("tests/delivery/test_return_path.py", "tests/suppression/test_links.py"),
     "dbmail/suppression/tokens.py": ("tests/suppression/test_links.py", "tests/suppression/test_views.py"),
 }

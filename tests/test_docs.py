@@ -1,6 +1,7 @@
 """The documents keep up with the code."""
 
 import ast
+import pkgutil
 import re
 import subprocess
 import sys
@@ -31,6 +32,22 @@ def test_scripts_and_commands_that_are_named_exist(page):
     commands = set(re.findall(r"manage\.py (dbmail_\w+|populate_\w+)", text))
     assert [name for name in scripts if not (ROOT / name).exists()] == []
     assert [name for name in commands if not (ROOT / f"dbmail/management/commands/{name}.py").exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_names_that_are_documented_can_be_imported(page):
+    named = set(re.findall(r"(?<![\w/.])dbmail(?:\.[a-zA-Z_]+)+\b(?![/\d])", page.read_text()))
+    named -= {"dbmail.dispatch", "dbmail.process_request", "dbmail.deliver_batch", "dbmail.service"}  # tasks, a unit
+    assert [name for name in named if not exists(name)] == []
+
+
+def exists(name):
+    """Whether a dotted name is a module, or something in one."""
+    try:
+        pkgutil.resolve_name(name)
+    except (ImportError, AttributeError):
+        return False
+    return True
 
 
 def names_in(path):

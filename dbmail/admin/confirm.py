@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -28,7 +26,7 @@ from ..delivery.headers import request_headers
 from ..delivery.send import send_mail
 from ..exceptions import AddressError, DbmailError, UnresolvableQuery
 from ..models import MessageRequest
-from ..people import has_address
+from ..people import active_accounts, has_address, is_staff
 from ..preflight.everyone import still_failing
 from ..preflight.survey import people_in
 from ..rendering.message import MessageRenderer
@@ -233,7 +231,6 @@ def _testers(request: HttpRequest) -> list[str]:
     given = [part.strip() for part in line(request.POST, "to").split(",") if part.strip()] or [own]
     if len(given) > _TESTERS:
         raise AddressError(_("A test goes to %(number)d addresses at most.") % {"number": _TESTERS})
-    model = get_user_model()
     for text in given:
         if not text:
             raise AddressError(_("Your account has no e-mail address to send a test to."))
@@ -242,8 +239,7 @@ def _testers(request: HttpRequest) -> list[str]:
             continue
         if not may_see_recipients(request.user):  # else they would learn which addresses are of staff
             raise AddressError(_("A test goes to you only; who may see recipients can send it to other staff too."))
-        colleague = Q(has_address(address), is_active=True, is_staff=True)
-        if not hasattr(model, "is_staff") or not model._default_manager.filter(colleague).exists():
+        if not any(map(is_staff, active_accounts(has_address(address)))):
             raise AddressError(_("A test goes to you or to other staff, and %(to)s is neither.") % {"to": address})
     return given
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 from ..addresses import check_address, normalise
 from ..exceptions import AddressError
 from ..models import Suppression
-from ..suppression.entries import Entry, replaces, suppress_all
+from ..suppression.entries import NewSuppression, replaces, suppress_all
 from .given import check_time
 from .paging import FastList, WordFilter
 from .permissions import may_see_recipients
@@ -43,9 +43,9 @@ class SuppressionForm(forms.ModelForm):
             self.instance = there or self.instance  # the row that it is for: no other is in its way
         return given
 
-    def entry(self, by: Any = None) -> Entry:
+    def entry(self, by: Any = None) -> NewSuppression:
         given = {name: self.cleaned_data[name] for name in ("address", "reason", "scope", "source", "expires_at")}
-        return Entry(**given, created_by=by)
+        return NewSuppression(**given, created_by=by)
 
 
 class ReasonFilter(WordFilter):

@@ -13,8 +13,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from ..conf import config
-from ..conf.kinds import nearest
-from ..conf.source import as_python
+from ..conf.suggest import as_python, nearest
 from ..exceptions import SettingError
 from ..rendering.names import is_hidden
 

@@ -7,12 +7,31 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from ..addresses import Mailbox, check_address, normalise, one_line
-from ..blame import Blame, blame, database_error
+from ..blame import Blame, blame, database_error, in_words
 from ..conf import config, load
 from ..exceptions import AddressError, SettingError, UnknownSendTo
 from ..people import address_of, name_of
 
+#: By user key and kind of contact ("guardian", "emergency"): (address, name).
 Contacts = dict[Any, dict[str, tuple[str, str]]]
+
+#: Send-to function -> which of a user's addresses it takes.
+_KINDS: dict[str, tuple[str, ...]] = {
+    "": ("self",),
+    "send_to_self": ("self",),
+    "send_to_guardian": ("guardian",),
+    "send_to_emergency": ("emergency",),
+    "send_to_self_and_guardian": ("self", "guardian"),
+    "send_to_self_and_emergency": ("self", "emergency"),
+    "send_to_guardian_and_emergency": ("guardian", "emergency"),
+    "send_to_self_and_guardian_and_emergency": ("self", "guardian", "emergency"),
+}
+#: What a failure report says of an address that cannot be used.
+_UNUSABLE = {
+    "self": gettext_noop("The person's address cannot be used: %(error)s"),
+    "guardian": gettext_noop("The guardian's address cannot be used: %(error)s"),
+    "emergency": gettext_noop("The emergency contact's address cannot be used: %(error)s"),
+}
 
 
 def contacts_of(users: Sequence[Any]) -> tuple[Contacts, dict[Any, str]]:
@@ -42,25 +61,8 @@ def _one_by_one(resolver: Any, users: Sequence[Any]) -> tuple[Contacts, dict[Any
                 # Nobody goes without mail for that: later it is answered.
                 raise of_database from of_database.__cause__
             said = _("The contact resolver failed: %(error)s")
-            failed[user.pk] = said % {"error": f"{type(error).__name__}: {error}"}
+            failed[user.pk] = said % {"error": in_words(error)}
     return found, failed
-
-
-_KINDS: dict[str, tuple[str, ...]] = {
-    "": ("self",),
-    "send_to_self": ("self",),
-    "send_to_guardian": ("guardian",),
-    "send_to_emergency": ("emergency",),
-    "send_to_self_and_guardian": ("self", "guardian"),
-    "send_to_self_and_emergency": ("self", "emergency"),
-    "send_to_guardian_and_emergency": ("guardian", "emergency"),
-    "send_to_self_and_guardian_and_emergency": ("self", "guardian", "emergency"),
-}
-_UNUSABLE = {
-    "self": gettext_noop("The person's address cannot be used: %(error)s"),
-    "guardian": gettext_noop("The guardian's address cannot be used: %(error)s"),
-    "emergency": gettext_noop("The emergency contact's address cannot be used: %(error)s"),
-}
 
 
 def addresses_for(users: Sequence[Any], sendto_name: str) -> tuple[dict[Any, list[Mailbox]], dict[Any, str]]:

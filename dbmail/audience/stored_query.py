@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.core.exceptions import EmptyResultSet, FieldDoesNotExist, FieldError, FullResultSet, ValidationError
+from django.core.exceptions import EmptyResultSet, FieldError, FullResultSet, ValidationError
 from django.db import Error
 from django.db.models import Model, Q, QuerySet
 from django.utils import timezone
@@ -23,6 +23,17 @@ from django.utils.translation import gettext as _
 from ..blame import Blame, blame
 from ..exceptions import UnresolvableQuery, UnstorableQuery
 from ..models.audience import PersistentQueryFilter
+from ..people import has_activity
+
+#: How a stored value of each type is read again; `_dump_value` writes them.
+_READ: dict[str, Callable[[str], Any]] = {
+    "datetime": datetime.fromisoformat,
+    "date": date.fromisoformat,
+    "time": time.fromisoformat,
+    "timedelta": parse_duration,
+    "decimal": Decimal,
+    "uuid": UUID,
+}
 
 
 def create_from_q(model: type[Model], q: Q, description: str = "") -> PersistentQueryFilter:
@@ -59,7 +70,7 @@ def matching(row: PersistentQueryFilter, model: type[Model]) -> "QuerySet[Any]":
     if row.item_model != model._meta.label:
         said = _("Audience %(number)s finds %(found)s objects, not %(wanted)s.")
         raise UnresolvableQuery(said % {"number": row.pk, "found": row.item_model, "wanted": model._meta.label})
-    return _compile(model, get_q(row, restrict_to_active=_has_activity(model)))
+    return _compile(model, get_q(row, restrict_to_active=has_activity(model)))
 
 
 def _compile(model: type[Model], q: Q) -> "QuerySet[Any]":
@@ -89,26 +100,8 @@ def answered() -> Iterator[None]:
         raise UnresolvableQuery(said % {"error": f"{type(error).__name__}: {error}".strip()}) from error
 
 
-def _has_activity(model: type[Model]) -> bool:
-    try:
-        model._meta.get_field("is_active")
-    except FieldDoesNotExist:
-        return False
-    return True
-
-
 def _sha1(text: str) -> str:
     return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-
-
-_READ: dict[str, Callable[[str], Any]] = {
-    "datetime": datetime.fromisoformat,
-    "date": date.fromisoformat,
-    "time": time.fromisoformat,
-    "timedelta": parse_duration,
-    "decimal": Decimal,
-    "uuid": UUID,
-}
 
 
 def dump_query(q: Q) -> str:

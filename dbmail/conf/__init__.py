@@ -7,10 +7,8 @@ config().breaker.share
 settings.py declares each of them, and says how one is added; docs/settings.md is written from it.
 """
 
-from .answers import category_choices, check_category, layout_choices, site_url
-from .in_force import config
-from .paths import load
-from .reading import read_settings
+from .answers import category_choices, check_category, layout_choices, load, site_url
+from .reading import config, read_settings
 from .settings import Config
 
 __all__ = [

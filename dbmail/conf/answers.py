@@ -1,11 +1,14 @@
-"""What the settings say, in the form in which other rooms ask: choices of a form, a category by its name, the site."""
+"""What other rooms ask the settings for: choices of a form, a category or a function by its name, the site."""
 
+from collections.abc import Callable
 from typing import Any
 
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from ..exceptions import SettingError, UnknownCategory
-from .in_force import config
+from .reading import config
+from .suggest import what_to_write
 
 
 def category_choices() -> list[tuple[str, Any]]:
@@ -45,3 +48,19 @@ def site_url() -> str:
 
         return f"https://{Site.objects.get_current().domain}"
     return ""
+
+
+def load(key: str, dotted_path: str) -> Callable[..., Any]:
+    """The function or class at `dotted_path`, which the setting `key` names. Raises SettingError."""
+    try:
+        found = import_string(dotted_path)
+    except Exception as error:  # a module of the project may raise anything while it is imported
+        said = _('DBMAIL["%(key)s"] = "%(path)s" cannot be imported: %(error)s')
+        reason = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
+        values = {"key": key, "path": dotted_path, "error": f"{reason.rstrip('.')}."}
+        raise SettingError(said % values, what_to_write(dotted_path)) from error
+    if not callable(found):
+        said = _('DBMAIL["%(key)s"] = "%(path)s" is a %(type)s, nothing to call.')
+        values = {"key": key, "path": dotted_path, "type": type(found).__name__}
+        raise SettingError(said % values, what_to_write(""))
+    return found

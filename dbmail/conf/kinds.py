@@ -4,21 +4,22 @@ A kind knows nothing of the setting that has it: `whole().read("4")` raises Wron
 "4".", write="4"), and dbmail.conf.reading puts the name in front.
 """
 
-import difflib
 import math
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
 from django.utils.dateparse import parse_duration
 from django.utils.functional import Promise
+from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
 from ..exceptions import WrongValue
-from .source import as_python, shortly
+from ..rates import Rates, parse_rates
+from .suggest import as_python, nearest, shortly
 
 T = TypeVar("T")
 
@@ -26,6 +27,9 @@ T = TypeVar("T")
 _MOST = 1_000_000_000
 _LONGEST = timedelta(days=36_500)
 _PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+_CATEGORY = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+#: A layout and a category are columns of this length.
+_LONGEST_NAME = 64
 _TRUTHS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
@@ -200,6 +204,54 @@ def listed(item: Kind[str], type: str) -> Kind[tuple[str, ...]]:
     return Kind(f"list of {type}", read)
 
 
+def categories() -> Kind[dict[str, Any]]:
+    """{name: title}: the name stands in links and in the database, the title is what people read."""
+
+    def read(value: Any) -> dict[str, Any]:
+        for name, title in as_dict(value).items():
+            if not isinstance(name, str) or not _CATEGORY.fullmatch(name) or name == "all":
+                said = _(
+                    '%(name)s cannot be the name of a category; use up to 64 of a-z, 0-9, "_" and "-", and not "all".'
+                )
+                meant = slugify(name)
+                write = f"{as_python(meant)}: {as_python(title)}" if _CATEGORY.fullmatch(meant) else ""
+                raise WrongValue(said % {"name": shortly(name)}, "" if meant == "all" else write)
+            if not isinstance(title, str | Promise) or not title:
+                said = _("The title that people see is needed, not %(value)s.")
+                raise WrongValue(said % {"value": shortly(title)}, as_python(name.capitalize()), at=(name,))
+        return dict(value)
+
+    return Kind("dict of titles", read)
+
+
+def layouts() -> Kind[dict[str, tuple[Any, str]]]:
+    """{name: template} or {name: (title, template)}, as {name: (title, template)}."""
+
+    def read(value: Any) -> dict[str, tuple[Any, str]]:
+        found = {}
+        for name, given in as_dict(value).items():
+            if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_NAME:
+                said = _("%(name)s cannot be the name of a layout; use up to 64 characters.")
+                raise WrongValue(said % {"name": shortly(name)})
+            parts = (name, given) if isinstance(given, str) else given
+            if (
+                not isinstance(parts, tuple | list)
+                or len(parts) != 2
+                or not all(isinstance(part, str | Promise) and part for part in parts)
+            ):
+                said = _("The name of a template is needed, or (title, template), not %(value)s.")
+                raise WrongValue(said % {"value": shortly(given)}, at=(name,))
+            found[name] = (parts[0], str(parts[1]))
+        return found
+
+    return Kind("dict of templates", read)
+
+
+def rates() -> Kind[Rates]:
+    """{limit: "number/time"}; dbmail.rates knows the keys."""
+    return Kind("dict of rates", lambda value: parse_rates(as_dict(value)))
+
+
 def _entry(item: Kind[str], entry: Any, number: int) -> str:
     try:
         read = item.read(entry)
@@ -219,11 +271,11 @@ def as_text(value: Any) -> str:
     return str(value).strip()
 
 
-def nearest(name: Any, known: Iterable[str]) -> str:
-    """The one of `known` that `name` was probably meant for, whatever its case; "" if none is near."""
-    by_case = {word.casefold(): word for word in known}
-    found = difflib.get_close_matches(str(name).casefold(), by_case, n=1, cutoff=0.6)
-    return by_case[found[0]] if found else ""
+def as_dict(value: Any) -> Mapping[Any, Any]:
+    """`value`, which is a dict. Raises WrongValue."""
+    if not isinstance(value, Mapping):
+        raise WrongValue(_("A dict is needed, not %(value)s.") % {"value": shortly(value)})
+    return value
 
 
 def _is_path(given: str, what: str) -> bool:

@@ -9,8 +9,8 @@ from django.utils.translation import gettext as _
 
 from ..addresses import check_address, parse_mailbox
 from ..exceptions import AddressError, WrongValue
-from .kinds import Kind, as_text
-from .source import as_python, shortly
+from .kinds import Kind, as_dict, as_text
+from .suggest import as_python, shortly
 
 #: "192.0.2.53", "192.0.2.53:5353", "2001:db8::53" or "[2001:db8::53]:5353".
 _SERVER = re.compile(r"\[(?P<six>[^]]+)\](?::(?P<six_port>\d+))?|(?P<four>[^:]+):(?P<four_port>\d+)|(?P<bare>.+)")
@@ -32,6 +32,21 @@ def mailbox(*, needed: bool = False) -> Kind[str]:
         return given
 
     return Kind("address", read)
+
+
+def addresses(*roles: str) -> Kind[dict[str, str]]:
+    """{role: address}, of which only `roles` are looked at: the others are the project's own business."""
+
+    def read(value: Any) -> dict[str, str]:
+        given, found = as_dict(value), {}
+        for role in roles:
+            try:
+                found[role] = mailbox().read(given.get(role))
+            except WrongValue as wrong:
+                raise WrongValue(str(wrong), wrong.write, (role, *wrong.at)) from None
+        return found
+
+    return Kind("dict of addresses", read)
 
 
 def domain(*, or_below: bool = False) -> Kind[str]:

@@ -1,22 +1,52 @@
-"""From what a settings file says to a Config, and everything that is wrong on the way, each with what to write."""
+"""From what a settings file says to a Config, and everything that is wrong on the way, each with what to write.
+
+Settings are read when they are first used, and again after a test has changed one.
+"""
 
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from django.conf import settings
+from django.core.signals import setting_changed
 from django.utils.translation import gettext as _
 
 from ..addresses import domain_of, parse_mailbox
 from ..exceptions import SettingError, WrongValue
-from .fields import Group, Setting, example_of, settings_of
-from .kinds import nearest
-from .moved import GONE, MOVED
+from .groups import Group, Setting, example_of, settings_of
 from .settings import Config, Outside
-from .source import as_python, shortly
+from .suggest import as_python, nearest, shortly
 
 G = TypeVar("G", bound=Group)
+
+#: Old key -> where the same value stands now.
+MOVED: dict[str, tuple[str, str]] = {
+    "RETRIES": ("RETRY", "TRIES"),
+    "RETRY_WAIT": ("RETRY", "WAIT"),
+    "CANARY": ("BREAKER", "CANARY"),
+    "CANARY_WAIT": ("BREAKER", "CANARY_WAIT"),
+    "RENDER_MAX_SIZE": ("TEXT_LIMITS", "CHARACTERS"),
+    "RENDER_MAX_SECONDS": ("TEXT_LIMITS", "SECONDS"),
+    "APPROVAL": ("LARGE_AUDIENCE", "APPROVAL"),
+    "HARD_BOUNCE_REST": ("BOUNCE_REST", "HARD"),
+    "SOFT_BOUNCE_REST": ("BOUNCE_REST", "SOFT"),
+    "SOFT_BOUNCES": ("BOUNCE_REST", "SOFT_BOUNCES"),
+    "SOFT_BOUNCE_WINDOW": ("BOUNCE_REST", "SOFT_WITHIN"),
+    "DKIM_SELECTORS": ("DNS", "DKIM_SELECTORS"),
+    "RESOLVERS": ("DNS", "RESOLVERS"),
+    "SENDS_FROM": ("DNS", "SENDS_FROM"),
+    "AUTHSERV_IDS": ("INCOMING", "AUTHSERV_IDS"),
+    "INCOMING_MAX_SIZE": ("INCOMING", "MAX_SIZE"),
+    "INCOMING_MAX_RECIPIENTS": ("INCOMING", "MAX_RECIPIENTS"),
+    "INCOMING_NOTICES": ("INCOMING", "NOTICES"),
+    "INCOMING_SEND_SECONDS": ("INCOMING", "SEND_SECONDS"),
+    "INCOMING_KEEP": ("INCOMING", "KEEP"),
+}
+
+#: Old keys whose values nobody had a reason to change. They are constants now, beside the code that they bound.
+GONE = frozenset(["BATCH_SIZE", "CHUNK_SIZE", "INCOMING_MAX_RECEIVED", "WEBHOOK_TOLERANCE"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +73,15 @@ class _Place:
         for key in reversed(outer):
             code = f"{as_python(key)}: {{{code}}}"
         return code
+
+
+@lru_cache(maxsize=1)
+def config() -> Config:
+    """The settings in force. Raises SettingError for the first that is wrong; `manage.py check` tells all."""
+    found, problems = read_settings()
+    if problems:
+        raise problems[0]
+    return found
 
 
 def read_settings() -> tuple[Config, list[SettingError]]:
@@ -158,3 +197,10 @@ def _elsewhere(key: Any) -> _Place | None:
         if declared.group and key in settings_of(declared.group):
             return _Place((outer, key))
     return None
+
+
+def _forget(**_kwargs: Any) -> None:
+    config.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="dbmail.conf")

@@ -3,7 +3,7 @@
 To add one, add a field: to `Config`, or in groups.py to the dict that it belongs to.
 
     pause: timedelta = setting(
-        kinds.duration(),         # what it may be: see kinds.py, network.py and mappings.py beside this file
+        kinds.duration(),         # what it may be: see kinds.py, network.py and kinds.py beside this file
         timedelta(minutes=5),     # what it is where nobody says
         "How long a worker rests between two passes.",
         example="timedelta(minutes=1)",
@@ -11,7 +11,7 @@ To add one, add a field: to `Config`, or in groups.py to the dict that it belong
 
 and run scripts/document_settings, which writes it into docs/settings.md. `DBMAIL = {"PAUSE": timedelta(minutes=1)}`
 is then read as `config().pause`, a wrong value is told by `manage.py check`, and a misspelt name too. A setting that
-moves or goes gets a line in dbmail/conf/moved.py.
+moves or goes gets a line in `MOVED` or `GONE` of reading.py.
 """
 
 from dataclasses import dataclass
@@ -19,9 +19,20 @@ from datetime import timedelta
 from typing import Any
 
 from ..rates import Rates
-from . import kinds, mappings, network
-from .fields import Group, group, setting
-from .groups import BounceRest, Breaker, Dkim, Dns, Incoming, LargeAudience, Retry, TextLimits
+from . import kinds, network
+from .groups import (
+    BounceRest,
+    Breaker,
+    Dkim,
+    Dns,
+    Group,
+    Incoming,
+    LargeAudience,
+    Retry,
+    TextLimits,
+    group,
+    setting,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +113,13 @@ class Config(Group):
 
     # What mails look like
     categories: dict[str, Any] = setting(
-        mappings.categories(),
+        kinds.categories(),
         {},
         "What people may leave one by one. A broadcast names one of them, and so may `send_mail`.",
         example='{"news": "Monthly news"}',
     )
     layouts: dict[str, tuple[Any, str]] = setting(
-        mappings.layouts(),
+        kinds.layouts(),
         {},
         "What the body of a broadcast can be set in: a template of your own that has `{{ body }}` in it, with or "
         "without a title.",
@@ -159,7 +170,7 @@ class Config(Group):
         example="8",
     )
     rates: Rates = setting(
-        mappings.rates(),
+        kinds.rates(),
         Rates(),
         "How many mails may go in how long, for all workers together: see [sending](sending.md).",
         example='{"all": "14/s", "sender:example.org": "500/h", "domain:*": "100/min"}',
@@ -240,7 +251,7 @@ class Outside(Group):
         example='"Outreach <info@example.org>"',
     )
     default_email_addresses: dict[str, str] = setting(
-        mappings.addresses("bounces", "support"),
+        network.addresses("bounces", "support"),
         {},
         "Its `bounces` and `support` stand in for BOUNCES and SUPPORT.",
         example='{"bounces": "bounces@example.org", "support": "help@example.org"}',

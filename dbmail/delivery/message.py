@@ -23,7 +23,7 @@ def _date(second: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Envelope:
+class WireMail:
     """What the relay is told (RFC 5321): who gets the bounce, who gets the mail, and the bytes with CRLF."""
 
     return_path: str
@@ -54,7 +54,7 @@ class Mail:
             **self.own_headers,
         }
 
-    def envelope(self) -> Envelope:
+    def for_smtp(self) -> WireMail:
         """The mail for SMTP: header fields that others share are encoded once, the rest by hand."""
         to = ",\r\n ".join(map(mime.encode_mailbox, self.to)) or "undisclosed-recipients:;"
         own = [f"To: {to}\r\n", f"Subject: {mime.encode_text(self.subject, 9)}\r\n"]
@@ -67,7 +67,7 @@ class Mail:
             entity = mime.alternatives(boundary, text, self.body)
         else:
             entity = mime.text_entity("plain", self.body)
-        return Envelope(
+        return WireMail(
             wire_address(self.return_path),
             tuple(wire_address(box.address) for box in (*self.to, *self.bcc)),
             dkim.signed("".join((*own, shared)).encode("utf-8", "replace") + entity, self.sender.domain),
@@ -108,9 +108,9 @@ class RawMail:
     #: The domain of its From where that is ours to sign for (RFC 6376); "" for another's mail.
     author_domain: str = ""
 
-    def envelope(self) -> Envelope:
+    def for_smtp(self) -> WireMail:
         data = self._data()
-        return Envelope(
+        return WireMail(
             wire_address(self.return_path) if self.return_path else "",
             tuple(wire_address(box.address) for box in self.to),
             dkim.signed(data, self.author_domain) if self.author_domain else data,

@@ -111,7 +111,8 @@ def _deliver(mail: Mail) -> None:
     if not speaks_smtp(backend):
         backend.send_messages([mail.email_message()])
         return
-    reply = transmit(open_smtp(backend), mail.envelope())
+    envelope = mail.for_smtp()
+    reply = transmit(open_smtp(backend), envelope)
     close_smtp(backend, politely=not reply.lost)
     if not reply.accepted:
         raise MailRefused(_("The relay did not take the mail: %(reply)s") % {"reply": reply}, reply)

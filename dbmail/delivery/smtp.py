@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from ..addresses import one_line
-from .message import Envelope
+from .message import WireMail
 
 if TYPE_CHECKING:
     from .wire import Connection
@@ -100,7 +100,7 @@ class Say:
 Dialogue = Generator[Say | None, Sequence[Reply], Reply]
 
 
-def dialogue(smtp: smtplib.SMTP, envelope: Envelope) -> Dialogue:
+def dialogue(smtp: smtplib.SMTP, envelope: WireMail) -> Dialogue:
     """The dialogue for one envelope with a relay that has said its EHLO to `smtp`."""
     unfit = _unfit(smtp, envelope)
     if unfit:
@@ -129,7 +129,7 @@ def is_end(reply: Reply) -> bool:
     return reply.lost or reply.code == 421
 
 
-def _unfit(smtp: smtplib.SMTP, envelope: Envelope) -> Reply | None:
+def _unfit(smtp: smtplib.SMTP, envelope: WireMail) -> Reply | None:
     """Why this relay cannot take the mail at all, by what it said in EHLO."""
     limit, size = smtp.esmtp_features.get("size", ""), len(envelope.data)
     if limit.isascii() and limit.isdigit() and len(limit) < 20 and 0 < int(limit) < size:
@@ -141,11 +141,11 @@ def _unfit(smtp: smtplib.SMTP, envelope: Envelope) -> Reply | None:
     return None
 
 
-def _international(envelope: Envelope) -> bool:
+def _international(envelope: WireMail) -> bool:
     return not (envelope.return_path.isascii() and all(map(str.isascii, envelope.recipients)))
 
 
-def _options(smtp: smtplib.SMTP, envelope: Envelope) -> str:
+def _options(smtp: smtplib.SMTP, envelope: WireMail) -> str:
     options = f" SIZE={len(envelope.data)}" if smtp.has_extn("size") else ""
     # Asked for only where they are needed (RFC 6152, 6531); what we make ourselves is 7-bit.
     if not envelope.data.isascii() and smtp.has_extn("8bitmime"):
@@ -282,7 +282,7 @@ def seconds_for(size: int, timeout: float) -> float:
     return timeout + size / _SLOWEST
 
 
-def transmit(smtp: "Connection", envelope: Envelope, before_end: Callable[[], None] = lambda: None) -> Reply:
+def transmit(smtp: "Connection", envelope: WireMail, before_end: Callable[[], None] = lambda: None) -> Reply:
     """Send one envelope over an open connection, and wait for it; what the relay said last.
 
     `before_end` is called when nothing but the message itself is left to send. Never raises for what the relay does;

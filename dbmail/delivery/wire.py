@@ -3,6 +3,7 @@
 import smtplib
 import ssl
 import time
+from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -38,14 +39,26 @@ class Connection(smtplib.SMTP):
             raise self._gone(error) from error
         return code, b"\n".join(lines)
 
-    def send(self, s: Any) -> None:
+    def login(self, user: str, password: str, **options: Any) -> tuple[int, bytes]:
+        """As smtplib's, but that a relay which repeats what it was told tells nobody the password."""
         try:
-            unasked = self.unasked(Stage.CONNECT) if self.sock else None
+            return super().login(user, password, **options)
+        except smtplib.SMTPException as error:
+            error.args = tuple([_without(user, password, arg) for arg in error.args])
+            if isinstance(error, smtplib.SMTPResponseException):
+                error.smtp_error = _without(user, password, error.smtp_error)
+            raise
+
+    def send(self, s: Any) -> None:
+        data = s.encode(self.command_encoding) if isinstance(s, str) else bytes(s)
+        if self.sock is None:
+            super().send(data)  # says so
+        try:
+            unasked = self._write(data, Stage.CONNECT, _PIECE)
         except OSError as error:
             raise self._gone(error) from error
         if unasked:
             raise self._gone(ProtocolFault(unasked.text if unasked.lost else str(unasked)))
-        super().send(s)
 
     def _gone(self, error: OSError) -> OSError:
         """What smtplib would raise, which closes before it does."""
@@ -70,16 +83,22 @@ class Connection(smtplib.SMTP):
 
     def _say(self, step: Say) -> Reply | None:
         """As `unasked`, if it could not all be said because of that."""
-        sock: Any = self.sock
-        if sock is None:
+        if self.sock is None:
             raise smtplib.SMTPServerDisconnected(_("it is not open"))
-        until = time.monotonic() + seconds_for(len(step.data), sock.gettimeout() or 0)
-        stage, size = step.stages[0].unfinished, _PIECE if step.stages == (Stage.END,) else len(step.data)
-        for start in range(0, len(step.data), size):
+        size = _PIECE if step.stages == (Stage.END,) else len(step.data)
+        return self._write(step.data, step.stages[0].unfinished, size)
+
+    def _write(self, data: bytes, stage: Stage, size: int) -> Reply | None:
+        """Say it in pieces of `size`, each only where nobody has spoken; as `unasked`, if somebody has."""
+        sock: Any = self.sock
+        timeout = sock.gettimeout()
+        until = time.monotonic() + seconds_for(len(data), timeout or 0)
+        for start in range(0, len(data), size):
             if unasked := self.unasked(stage):
                 return unasked
-            _left(until)
-            sock.sendall(step.data[start : start + size])
+            if timeout:
+                _left(until)
+            sock.sendall(data[start : start + size])
             stage = Stage.END
         return None
 
@@ -121,6 +140,17 @@ class Connection(smtplib.SMTP):
 
 class TLSConnection(Connection, smtplib.SMTP_SSL):
     """The same where TLS is spoken from the first byte."""
+
+
+def _without(user: str, password: str, said: Any) -> Any:
+    """What a relay said, without the password as it stands or as it was sent (RFC 4616, AUTH LOGIN)."""
+    if isinstance(said, str):
+        return _without(user, password, said.encode()).decode("utf-8", "replace")
+    if isinstance(said, bytes):
+        secret = password.encode()
+        for form in (b64encode(f"\0{user}\0{password}".encode()), b64encode(secret), secret):
+            said = said.replace(form, b"***") if form else said
+    return said
 
 
 def _left(until: float) -> float:

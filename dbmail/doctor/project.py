@@ -102,7 +102,7 @@ def _sample() -> SampleMail:
         return_path=return_path.plain(),
         headers=unsubscribe_headers(f"sample@{sender.domain}"),
     )
-    message = message_from_bytes(mail.envelope().data)
+    message = message_from_bytes(mail.for_smtp().data)
     unfolded = {name.lower(): " ".join(str(value).split()) for name, value in message.items()}
     return SampleMail(unfolded, sender.domain)
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 from ..addresses import normalise
 from ..conf import config
 from ..models import IncomingMessage, MailEvent, Suppression, TextOfEmail
-from ..suppression.entries import Entry, ends_at, suppress_all
+from ..suppression.entries import NewSuppression, ends_at, suppress_all
 from .reports import Kind, Outcome, Report
 
 Type, Reject, Reason = MailEvent.Type, MailEvent.Reject, Suppression.Reason
@@ -90,7 +90,7 @@ def _record(events: list[NewEvent]) -> list[MailEvent]:
     return rows
 
 
-def consequence(event: NewEvent, scope: str = "", crowded: bool = False) -> Entry | None:
+def consequence(event: NewEvent, scope: str = "", crowded: bool = False) -> NewSuppression | None:
     """What an event means for its address: an entry for the suppression table, or None.
 
     `scope` is that of the mail, "" if it is not known; `crowded`: soft bounces have reached the limit.
@@ -107,16 +107,16 @@ def consequence(event: NewEvent, scope: str = "", crowded: bool = False) -> Entr
         return None
     source = " ".join(filter(None, (event.source, event.event_type, event.status, event.description)))
     if event.event_type == Type.COMPLAINED:
-        return Entry(event.address, Reason.COMPLAINED, source=source)
+        return NewSuppression(event.address, Reason.COMPLAINED, source=source)
     if event.event_type == Type.UNSUBSCRIBED:
         where = scope if event.one_scope and scope else Suppression.ALL
-        return Entry(event.address, Reason.UNSUBSCRIBED, where, source)
+        return NewSuppression(event.address, Reason.UNSUBSCRIBED, where, source)
     if event.event_type in (Type.BOUNCED, Type.REJECTED) and event.is_hard:
         reason = _REASONS.get(event.reject_reason, Reason.BOUNCED)
-        return Entry(event.address, reason, source=source, expires_at=ends_at(reason))
+        return NewSuppression(event.address, reason, source=source, expires_at=ends_at(reason))
     if event.event_type == Type.BOUNCED and crowded and event.reject_reason not in _NOT_ITS_FAULT:
         rest = timezone.now() + config().bounce_rest.soft
-        return Entry(event.address, Reason.BOUNCED, source=source, expires_at=rest)
+        return NewSuppression(event.address, Reason.BOUNCED, source=source, expires_at=rest)
     return None
 
 

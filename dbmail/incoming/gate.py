@@ -20,6 +20,7 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from ..blame import in_words
 from ..conf import config
 from ..delivery.header_block import split
 from ..models import Forward, IncomingMessage
@@ -82,7 +83,7 @@ def _receive(envelope: Envelope, raw: bytes, size: int) -> tuple[Decision, Incom
         return act(message, size=size), message
     except Exception as error:  # the boundary: whatever it is, the MTA keeps the message and tries again
         logger.exception("A message for %s could not be taken in.", envelope.recipient)
-        return Decision(Verdict.REJECT, "error", f"{type(error).__name__}: {error}", EX_TEMPFAIL), None
+        return Decision(Verdict.REJECT, "error", in_words(error), EX_TEMPFAIL), None
 
 
 def preview(envelope: Envelope, raw: bytes, but: int | None = None) -> Plan:
@@ -157,7 +158,7 @@ def _note_failure(message: IncomingMessage, error: Exception) -> None:
     IncomingMessage.objects.filter(pk=message.pk, state__in=IncomingMessage.OPEN).update(
         state=IncomingMessage.State.FAILED,
         decision="error",
-        reason=f"{type(error).__name__}: {error}",
+        reason=in_words(error),
         exit_code=EX_TEMPFAIL,
     )
 

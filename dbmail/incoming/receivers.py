@@ -10,9 +10,9 @@ from django.utils.translation import gettext as _
 
 from ..addresses import domain_of, normalise, parse_mailbox
 from ..conf import config, load
-from ..conf.paths import what_to_write
+from ..conf.suggest import what_to_write
 from ..exceptions import SettingError
-from ..people import address_of, name_of
+from ..people import active_accounts, address_of, is_staff, name_of
 
 if TYPE_CHECKING:
     from ..models import EmailList
@@ -156,9 +156,8 @@ class UserEmail(BaseHandler):
     preserve_headers = True
 
     def process(self, user: str, *_groups: str | None, **_named: str | None) -> None:
-        model = get_user_model()
-        named = {f"{model.USERNAME_FIELD}__iexact": user, "is_active": True}
-        account = model._default_manager.filter(**named).order_by("pk").first() if user else None
+        named = Q(**{f"{get_user_model().USERNAME_FIELD}__iexact": user})
+        account = next(iter(active_accounts(named)), None) if user else None
         if account is None or not _has_alias(account):
             return
         address = address_of(account)
@@ -170,7 +169,7 @@ class UserEmail(BaseHandler):
 def _has_alias(user: Any) -> bool:
     if config().user_aliases:
         return bool(load("USER_ALIASES", config().user_aliases)(user))
-    return bool(getattr(user, "is_staff", False))
+    return is_staff(user)
 
 
 _BUILT_IN: dict[str, type[BaseHandler]] = {

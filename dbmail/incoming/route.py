@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from email.message import Message
 
-from django.contrib.auth import get_user_model
 from django.utils.translation import gettext as _
 
 from ..addresses import Mailbox, check_address, normalise, parse_mailbox
@@ -14,7 +13,7 @@ from ..conf import config
 from ..delivery.header_block import HeaderBlock, readable_message, split
 from ..exceptions import AddressError, DbmailError, SettingError
 from ..models import EmailList
-from ..people import has_address
+from ..people import active_accounts, has_address, is_staff
 from .facts import Envelope, Facts, read
 from .match import BadPattern, Match, SlowPattern, match
 from .own_addresses import Returned, Unsubscribe, judge, own_purpose
@@ -28,12 +27,11 @@ def standing(author: Mailbox | None, members: Iterable[Mailbox], owners: Iterabl
     if author is None:
         return Standing()
     address = normalise(author.address)
-    named = get_user_model()._default_manager.filter(has_address(author.address), is_active=True)
-    users = list(named[:50])
+    users = active_accounts(has_address(author.address))
     is_owner = any(normalise(owner) == address for owner in owners)
     return Standing(
         is_registered=bool(users),
-        is_staff=is_owner or any(getattr(user, "is_staff", False) for user in users),
+        is_staff=is_owner or any(map(is_staff, users)),
         is_member=any(normalise(member.address) == address for member in members),
     )
 

@@ -54,31 +54,34 @@ class MessageRequest(models.Model):
     )
 
     class State(models.TextChoices):
-        DRAFT = "draft", _("draft: still being written, nothing happens")
-        SCHEDULED = "scheduled", _("scheduled: the next pass after its time takes it up")
-        PROCESSING = "processing", _("processing: recipients are being turned into mails")
-        SENDING = "sending", _("sending: every mail is in the queue, some have not left it")
-        PAUSED = "paused", _("paused: nothing is processed or sent until it is resumed")
+        DRAFT = "draft", _("draft: still being written, nothing is sent")
+        SCHEDULED = "scheduled", _("scheduled: waits for its time, then sending begins")
+        PROCESSING = "processing", _("processing: the mail for each recipient is being made")
+        SENDING = "sending", _("sending: all mails are made, some still wait to leave")
+        PAUSED = "paused", _("paused: nothing is sent until somebody resumes it")
         DONE = "done", _("done: no mail is waiting")
-        CANCELLED = "cancelled", _("cancelled: what had not left was dropped")
-        FAILED = "failed", _("failed: it could not be processed, the reason says why")
+        CANCELLED = "cancelled", _("cancelled: mails that had not left were not sent")
+        FAILED = "failed", _("failed: its mails could not be made, the reason says why")
 
     subject = models.TextField(
         null=True,
         blank=True,
-        help_text=_("A Django template on one line, for instance Welcome to {{ program.niceName }}!"),
+        help_text=_("One line. It may contain variables, for instance: Welcome to {{ program.niceName }}!"),
     )
     msgtext = models.TextField(
         _("body"),
         null=True,
         blank=True,
-        help_text=_("A Django template. A body with an <html> tag is sent as HTML with a text part beside it."),
+        help_text=_(
+            "The text of the mail. It may contain variables. A text with an <html> tag is sent as HTML, "
+            "together with a plain-text version."
+        ),
     )
     special_headers = models.TextField(
         null=True, blank=True, help_text=_('More header fields as JSON, for instance {"Reply-To": "us@example.org"}.')
     )
     recipients = models.ForeignKey(
-        PersistentQueryFilter, on_delete=models.PROTECT, help_text=_("The stored query that finds the users.")
+        PersistentQueryFilter, on_delete=models.PROTECT, help_text=_("The audience: the users who get this broadcast.")
     )
     sendto_fn_name = models.CharField(
         _("send to"),
@@ -91,7 +94,10 @@ class MessageRequest(models.Model):
     sender = models.TextField(
         null=True,
         blank=True,
-        help_text=_('From, for instance "Directors" <directors@example.org>; the creator\'s own address if empty.'),
+        help_text=_(
+            'The name and address that recipients see as From, for instance "Directors" '
+            "<directors@example.org>. If empty: the creator's own."
+        ),
     )
     creator = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -102,19 +108,25 @@ class MessageRequest(models.Model):
     created_at = models.DateTimeField(
         default=timezone.now,
         editable=False,
-        help_text=_("Unprocessed requests and unsent mails expire when they are too old (one week)."),
+        help_text=_(
+            "When it was created. A broadcast or mail that has not been sent at a certain age (usually one "
+            "week) expires."
+        ),
     )
     processed = models.BooleanField(
-        default=False, editable=False, help_text=_("Every recipient has been turned into mails.")
+        default=False, editable=False, help_text=_("The mails for all recipients have been made.")
     )
     processed_by = models.DateTimeField(
         _("not before"),
         null=True,
         blank=True,
-        help_text=_("Processed by the first pass after this time; at once if empty."),
+        help_text=_("Sending begins soon after this time; at once if empty."),
     )
     not_after = models.DateTimeField(
-        _("not after"), null=True, blank=True, help_text=_("What has not left by then is not sent any more.")
+        _("not after"),
+        null=True,
+        blank=True,
+        help_text=_("Mails that have not left by this time are not sent any more."),
     )
     priority_level = models.IntegerField(
         _("priority"), null=True, blank=True, help_text=_("Higher leaves first; empty counts as 0.")
@@ -131,7 +143,7 @@ class MessageRequest(models.Model):
         choices=layout_choices,
         blank=True,
         default="",
-        help_text=_("What of the project's layouts stands around the body, which then is HTML without an <html> tag."),
+        help_text=_("The layout to put around the body. With a layout, write only the inner HTML, no <html> tag."),
     )
     public = models.BooleanField(
         default=False,
@@ -140,43 +152,61 @@ class MessageRequest(models.Model):
     state = models.CharField(max_length=16, choices=State, default=State.SCHEDULED, editable=False)
     state_reason = models.TextField(blank=True, default="", editable=False)
     reason_is_open = models.BooleanField(
-        default=False, editable=False, help_text=_("The reason quotes nobody's data: anyone who looks may read it.")
+        default=False,
+        editable=False,
+        help_text=_(
+            "The reason contains nobody's personal data, so that everyone who may see this broadcast may read it."
+        ),
     )
     approved_version = models.CharField(
         max_length=64,
         blank=True,
         default="",
         editable=False,
-        help_text=_("A mark of what was let go, to notice changes."),
+        help_text=_("A fingerprint of the broadcast as it was approved, so that later changes are noticed."),
     )
-    progress = models.JSONField(default=dict, editable=False, help_text=_("What processing has counted so far."))
+    progress = models.JSONField(
+        default=dict,
+        editable=False,
+        help_text=_("What has been counted so far: recipients, mails, and recipients without a usable address."),
+    )
     cursor = models.CharField(
         max_length=255,
         blank=True,
         default="",
         editable=False,
-        help_text=_("The last recipient that became mail, as JSON."),
+        help_text=_("The last recipient whose mails have been made, as JSON."),
     )
     accepted = models.PositiveIntegerField(
-        default=0, editable=False, help_text=_("Mails that the relay took, since it began or was resumed.")
+        default=0,
+        editable=False,
+        help_text=_("How many mails the relay has taken since the broadcast began or was last resumed."),
     )
     refused = models.PositiveIntegerField(
-        default=0, editable=False, help_text=_("Mails refused for good, since it began or was resumed.")
+        default=0,
+        editable=False,
+        help_text=_("How many mails were refused for good since the broadcast began or was last resumed."),
     )
     canary_left = models.PositiveIntegerField(
-        null=True, blank=True, editable=False, help_text=_("How many of its first mails may still go before it waits.")
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("How many of the first mails may still leave before the others have to wait."),
     )
     canary_until = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text=_("Until when the rest waits for what becomes of the first.")
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("Until when the other mails wait, to see what becomes of the first ones."),
     )
     taken_up = models.PositiveSmallIntegerField(
-        default=0, editable=False, help_text=_("How often a worker has taken it up since it last got further.")
+        default=0, editable=False, help_text=_("How often a worker has started on it since it last made progress.")
     )
     claimed_by = models.CharField(
-        max_length=64, blank=True, default="", editable=False, help_text=_("The worker that processes it now.")
+        max_length=64, blank=True, default="", editable=False, help_text=_("The worker that is making its mails now.")
     )
     claimed_until = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text=_("End of that worker's lease.")
+        null=True, blank=True, editable=False, help_text=_("Until this time no other worker takes it over.")
     )
 
     objects = MessageRequestQuerySet.as_manager()

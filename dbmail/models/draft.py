@@ -24,7 +24,9 @@ class DraftChange(models.Model):
     by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     at = models.DateTimeField(default=timezone.now)
     kind = models.CharField(max_length=8, choices=Kind, default=Kind.CHANGED)
-    what = models.CharField(max_length=255, blank=True, default="", help_text="Names of fields, with commas.")
+    what = models.CharField(
+        max_length=255, blank=True, default="", help_text="The names of the changed fields, with commas between them."
+    )
 
     class Meta:
         verbose_name = _("change of a draft")

@@ -34,18 +34,24 @@ class MailEvent(models.Model):
     textofemail = models.ForeignKey(
         TextOfEmail, verbose_name=_("mail"), on_delete=models.CASCADE, null=True, blank=True
     )
-    address = models.CharField(_("address"), max_length=320, help_text=_("Normalised."))
+    address = models.CharField(_("address"), max_length=320, help_text=_("Lower-case, the domain in ASCII."))
     event_type = models.CharField(_("event"), max_length=16, choices=Type)
     reject_reason = models.CharField(_("reject reason"), max_length=16, choices=Reject, blank=True, default="")
     is_hard = models.BooleanField(
-        _("for good"), default=False, help_text=_("The address will never work: it is suppressed.")
+        _("for good"),
+        default=False,
+        help_text=_("The address will not work again, so it is left out of further mail."),
     )
     at = models.DateTimeField(_("time"), default=timezone.now)
     status = models.CharField(
         _("status"), max_length=16, blank=True, default="", help_text=_("Enhanced status code (RFC 3463).")
     )
     description = models.TextField(_("description"), blank=True, default="", help_text=_("The other server's words."))
-    source = models.CharField(_("source"), max_length=16, help_text=_("dsn, arf, or the provider's name."))
+    source = models.CharField(
+        _("source"),
+        max_length=16,
+        help_text=_("Who told us: dsn (a delivery report), arf (a spam complaint), or the provider's name."),
+    )
     incoming = models.ForeignKey(
         IncomingMessage,
         verbose_name=_("report"),
@@ -60,9 +66,11 @@ class MailEvent(models.Model):
         null=True,
         blank=True,
         unique=True,
-        help_text=_("The provider's own name for it, so that a replay adds nothing; null for a report by mail."),
+        help_text=_(
+            "The provider's own number of this event, so that it is kept only once; empty for a report by mail."
+        ),
     )
-    raw = models.JSONField(null=True, blank=True, help_text=_("What the provider said, whole."))
+    raw = models.JSONField(null=True, blank=True, help_text=_("All that the provider told us about the event."))
 
     class Meta:
         verbose_name = _("event")

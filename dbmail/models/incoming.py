@@ -27,25 +27,39 @@ class EmailList(models.Model):
     regex = models.CharField(
         _("regular expression"),
         max_length=512,
-        help_text=_("Matched against the local part, or local@domain if it contains an @. ^(.*)$ matches everything."),
+        help_text=_(
+            "Compared with the part of the address before the @, or with the whole address if the "
+            "expression contains an @. ^(.*)$ matches everything."
+        ),
     )
     seq = models.PositiveIntegerField(
-        _("sequence"), blank=True, help_text=_("Smaller is earlier; numbered after the last row if empty.")
+        _("sequence"),
+        blank=True,
+        help_text=_("Rules with smaller numbers are tried first. If empty: after the last rule."),
     )
     handler = models.CharField(
         _("handler"),
         max_length=128,
-        help_text=_("ClassList, SectionList, PlainList, UserEmail, or the dotted path of a class of your own."),
+        help_text=_(
+            "What finds the recipients: ClassList, SectionList, PlainList, UserEmail, or the dotted path of "
+            "a class of your own."
+        ),
     )
     subject_prefix = models.CharField(_("subject prefix"), max_length=64, blank=True, default="")
     admin_hold = models.BooleanField(
         _("hold"), default=False, help_text=_("Hold each message until a moderator approves it.")
     )
     cc_all = models.BooleanField(
-        _("one message to all"), default=False, help_text=_("One message that names everyone, instead of one each.")
+        _("one message to all"),
+        default=False,
+        help_text=_("Send one message that names all recipients, instead of one to each."),
     )
     from_email = models.CharField(
-        _("From"), max_length=512, blank=True, default="", help_text=_("Stands in From instead of the list.")
+        _("From"),
+        max_length=512,
+        blank=True,
+        default="",
+        help_text=_("The address that recipients see as From, instead of the list's."),
     )
     description = models.TextField(_("description"), blank=True, default="")
     who_may_post = models.CharField(
@@ -54,7 +68,10 @@ class EmailList(models.Model):
         choices=WhoMayPost,
         blank=True,
         default=WhoMayPost.BY_HANDLER,
-        help_text=_("A From counts only if our own MTA vouches for it; other mail waits for a moderator."),
+        help_text=_(
+            "A sender is believed only if our own mail server confirms the From address; other mail waits "
+            "for a moderator."
+        ),
     )
     refuse = models.BooleanField(
         _("refuse others"),
@@ -88,7 +105,7 @@ class PlainRedirect(models.Model):
     """Forwards one local part to fixed addresses."""
 
     original = models.CharField(
-        _("original"), max_length=512, help_text=_('The local part, for instance "directors".')
+        _("original"), max_length=512, help_text=_('The part of the address before the @, for instance "directors".')
     )
     destination = models.TextField(_("destination"), help_text=_("One or more addresses, with commas between them."))
 
@@ -117,45 +134,61 @@ class IncomingMessage(models.Model):
     """One message for one of our addresses: stored before anything is done with it."""
 
     class State(models.TextChoices):
-        RECEIVED = "received", _("received: stored, nothing decided yet; the MTA tries again")
-        HANDLED = "handled", _("handled: copies were queued, or it was a report that was taken in")
+        RECEIVED = "received", _("received: stored, nothing decided yet; the mail server tries again")
+        HANDLED = "handled", _("handled: copies of it were queued, or it was a delivery report and was noted")
         HELD = "held", _("held: waits for a moderator")
-        REJECTED = "rejected", _("rejected: the MTA was told no")
-        DROPPED = "dropped", _("dropped: taken and not passed on (a loop, an automatic reply)")
-        FAILED = "failed", _("failed: an error on our side; the MTA tries again")
+        REJECTED = "rejected", _("rejected: the mail server was told to refuse it")
+        DROPPED = "dropped", _("dropped: accepted but not passed on (a loop, an automatic reply)")
+        FAILED = "failed", _("failed: an error on our side; the mail server tries again")
 
     #: States in which the message is acted on when it comes again.
     OPEN = (State.RECEIVED, State.FAILED)
 
-    raw = models.BinaryField(help_text=_("The message as it came, byte for byte; emptied by a purge."))
+    raw = models.BinaryField(
+        help_text=_("The message as it came, byte for byte; emptied when old messages are cleared away.")
+    )
     received_at = models.DateTimeField(_("received"), default=timezone.now)
     sender = models.CharField(
         _("envelope sender"),
         max_length=320,
         blank=True,
         default="",
-        help_text=_("Empty for the null sender of a bounce."),
+        help_text=_("The address that bounces go to. Empty if the message is itself a bounce."),
     )
     local_part = models.CharField(_("local part"), max_length=64)
     domain = models.CharField(_("domain"), max_length=255)
     recipient = models.CharField(
-        _("recipient"), max_length=320, help_text=_("local@domain from the envelope, normalised.")
+        _("recipient"),
+        max_length=320,
+        help_text=_("The address that the mail server gave it to us for, lower-case, the domain in ASCII."),
     )
     matched = models.CharField(
         _("matched"),
         max_length=320,
         blank=True,
         default="",
-        help_text=_("The address that a row took it for: the recipient, without its +tag where only that was known."),
+        help_text=_(
+            "The address that the rule matched: the recipient, without +tag if the rule knows the address only so."
+        ),
     )
     queue_id = models.CharField(
-        _("queue id"), max_length=64, blank=True, default="", help_text=_("The MTA's own name for it.")
+        _("queue id"),
+        max_length=64,
+        blank=True,
+        default="",
+        help_text=_("The mail server's own number for the message."),
     )
     message_id = models.CharField(_("Message-ID"), max_length=255, blank=True, default="")
     content_hash = models.CharField(
         max_length=64, editable=False, help_text=_("SHA-256 of what stays the same when a message comes twice.")
     )
-    author = models.CharField(_("From"), max_length=320, blank=True, default="", help_text=_("As it claims to be."))
+    author = models.CharField(
+        _("From"),
+        max_length=320,
+        blank=True,
+        default="",
+        help_text=_("The From address as the message states it; it may be forged."),
+    )
     subject = models.CharField(_("subject"), max_length=255, blank=True, default="")
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.RECEIVED)
     decision = models.CharField(
@@ -165,7 +198,7 @@ class IncomingMessage(models.Model):
     exit_code = models.PositiveSmallIntegerField(
         _("exit code"),
         default=75,
-        help_text=_("What the MTA was told (sysexits); told again if the message comes again."),
+        help_text=_("The exit code that told the mail server what to do; the same if the message comes again."),
     )
     emaillist = models.ForeignKey(
         EmailList,
@@ -173,7 +206,7 @@ class IncomingMessage(models.Model):
         on_delete=models.SET_NULL,
         null=True,
         blank=True,
-        help_text=_("The row that took it."),
+        help_text=_("The rule that took it."),
     )
     moderated_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,

@@ -52,12 +52,12 @@ class TextOfEmail(models.Model):
 
     class State(models.TextChoices):
         QUEUED = "queued", _("queued: waits for its turn, or for its next try")
-        SENDING = "sending", _("sending: claimed by a worker until its lease ends")
+        SENDING = "sending", _("sending: a worker is sending it now")
         SENT = "sent", _("sent: the relay has taken it")
         FAILED = "failed", _("failed: refused for good, or out of tries")
         EXPIRED = "expired", _("expired: too old to be of use, never sent")
-        SUPPRESSED = "suppressed", _("suppressed: the address wants no such mail, never sent")
-        CANCELLED = "cancelled", _("cancelled: its request was cancelled, never sent")
+        SUPPRESSED = "suppressed", _("suppressed: the address is left out of such mail, never sent")
+        CANCELLED = "cancelled", _("cancelled: its broadcast was cancelled, never sent")
         IN_DOUBT = "in_doubt", _("in doubt: its worker died while sending; it may have arrived")
 
     # No index of its own: two below begin with it.
@@ -81,7 +81,9 @@ class TextOfEmail(models.Model):
         null=True,
         blank=True,
         related_name="dbmail_mails",
-        help_text=_("The recipient; the account whose contact this is where it goes to a guardian."),
+        help_text=_(
+            "The recipient's account. For mail to a guardian or emergency contact: the account that they belong to."
+        ),
     )
     send_to = models.CharField(_("to"), max_length=1024, help_text=_('"Name" <address>'))
     send_from = models.CharField(_("from"), max_length=1024, help_text=_('"Name" <address>'))
@@ -89,49 +91,64 @@ class TextOfEmail(models.Model):
         _("address"),
         max_length=320,
         editable=False,
-        help_text=_("The recipient's address, normalised: what suppression looks up."),
+        help_text=_(
+            "The recipient's address, lower-case, the domain in ASCII: so it is looked up among the "
+            "addresses left out."
+        ),
     )
     copy_key = models.CharField(
         max_length=40,
         editable=False,
-        help_text=_("Tells several mails of one request to one address apart; see the unique constraint."),
+        help_text=_("A checksum of subject and body: of equal mails, each address gets only one."),
     )
     scope = models.CharField(
         max_length=64,
         blank=True,
         default="",
         editable=False,
-        help_text=_("The category or list whose suppressions are asked for, at the last moment."),
+        help_text=_(
+            "The category or list that this mail belongs to: addresses that are left out of it do not get the mail."
+        ),
     )
     subject = models.TextField(_("subject"), blank=True)
-    msgtext = models.TextField(_("body"), blank=True, help_text=_("Plain text or HTML; cleared by a purge."))
-    plaintext = models.TextField(_("text part"), blank=True, default="", help_text=_("The text beside an HTML body."))
+    msgtext = models.TextField(
+        _("body"), blank=True, help_text=_("Plain text or HTML; emptied when old mails are cleared away.")
+    )
+    plaintext = models.TextField(
+        _("text part"), blank=True, default="", help_text=_("The plain-text version of an HTML body.")
+    )
     message_id = models.CharField(
         _("Message-ID"), max_length=255, default=new_message_id, editable=False, help_text=_("The same on every try.")
     )
     created_at = models.DateTimeField(
-        _("created"), default=timezone.now, help_text=_("When its request was created: expiry counts from here.")
+        _("created"),
+        default=timezone.now,
+        help_text=_("When the mail or its broadcast was created. At a certain age it is not sent any more."),
     )
-    sent = models.DateTimeField(_("left at"), null=True, blank=True, help_text=_("When it left the queue."))
+    sent = models.DateTimeField(
+        _("left at"), null=True, blank=True, help_text=_("When it was sent or given up; empty while it waits.")
+    )
     sent_by = models.DateTimeField(_("not before"), null=True, blank=True)
-    tries = models.IntegerField(_("tries"), default=0, help_text=_("Tries that failed."))
+    tries = models.IntegerField(_("tries"), default=0, help_text=_("How many tries have failed."))
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.QUEUED)
     due_at = models.DateTimeField(
-        _("due at"), default=timezone.now, help_text=_("When the next try may be made; rows leave in this order.")
+        _("due at"), default=timezone.now, help_text=_("When it may be sent, or tried again; the earliest goes first.")
     )
     claimed_by = models.CharField(
         _("claimed by"), max_length=64, blank=True, default="", help_text=_("The worker that sends it now.")
     )
     claimed_until = models.DateTimeField(
-        _("claimed until"), null=True, blank=True, help_text=_("End of that worker's lease.")
+        _("claimed until"), null=True, blank=True, help_text=_("Until this time no other worker takes it over.")
     )
     begun = models.BooleanField(
         _("begun"),
         default=False,
-        help_text=_("The claiming worker has started to transmit; after its death the mail is in doubt."),
+        help_text=_(
+            "The worker has begun to hand the mail over. If it dies now, nobody knows whether the mail arrived."
+        ),
     )
     last_reply = models.TextField(
-        _("last reply"), blank=True, default="", help_text=_("The relay's last words, or why there was no mail.")
+        _("last reply"), blank=True, default="", help_text=_("What the relay said last, or why the mail was not sent.")
     )
 
     objects = TextOfEmailQuerySet.as_manager()

@@ -11,12 +11,16 @@ from .broadcast import MessageRequest
 
 
 class Heartbeat(models.Model):
-    """One row for each host that runs passes, written over at the end of each."""
+    """One row for each host that runs passes: a sign of life, written over while a pass runs and when it ends."""
 
     host = models.CharField(max_length=255, unique=True)
-    at = models.DateTimeField(help_text="When its last pass ended.")
+    at = models.DateTimeField(
+        help_text="When this row was last written: every minute while a pass runs, and when it ends."
+    )
     summary = models.TextField(blank=True, default="")
-    trouble = models.TextField(blank=True, default="", help_text="Why that pass could not send everything.")
+    trouble = models.TextField(
+        blank=True, default="", help_text="Why the last pass could not send everything; empty if it could."
+    )
 
     class Meta:
         verbose_name = "last pass"
@@ -30,7 +34,7 @@ class RateCount(models.Model):
     """How many mails went under one limit of DBMAIL["RATES"] in one slice of time. Old rows are deleted."""
 
     key = models.CharField(max_length=330, help_text='"all", "sender:..." or "domain:...".')
-    at = models.DateTimeField(help_text="The beginning of the slice.")
+    at = models.DateTimeField(help_text="When the slice of time begins in which these mails went.")
     count = models.PositiveIntegerField(default=0)
 
     class Meta:
@@ -43,7 +47,9 @@ class RateCount(models.Model):
 class RelayTrouble(models.Model):
     """A relay that took nothing when it was last asked: whoever comes next tries it with one mail."""
 
-    host = models.CharField(max_length=255, unique=True, help_text="The relay, as in the log of attempts.")
+    host = models.CharField(
+        max_length=255, unique=True, help_text="The relay's name, as it stands in the tries of mails."
+    )
     since = models.DateTimeField(default=timezone.now)
     reason = models.TextField(blank=True)
 
@@ -58,15 +64,22 @@ class Preflight(models.Model):
     """One draft's look over everybody it would go to. It begins anew when the draft changes."""
 
     messagerequest = models.OneToOneField(MessageRequest, on_delete=models.CASCADE, related_name="preflight")
-    fingerprint = models.CharField(max_length=64, help_text="Of the text and the audience that it looks at.")
-    seen = models.JSONField(default=dict, help_text="The sums so far; people by their keys, no address.")
+    fingerprint = models.CharField(
+        max_length=64,
+        help_text="A fingerprint of the text and audience that are checked: with another one, the check begins anew.",
+    )
+    seen = models.JSONField(
+        default=dict,
+        help_text="What has been counted so far. It names people by their primary keys, never by an address.",
+    )
     after = models.CharField(
-        max_length=255, blank=True, default="", help_text="The last person that was looked at, as JSON."
+        max_length=255, blank=True, default="", help_text="The last person who was checked, as JSON."
     )
     asked_at = models.DateTimeField(
-        default=timezone.now, help_text="When a page last took it further: while one does, passes leave it alone."
+        default=timezone.now,
+        help_text="When an open page last continued the check. While one does, passes leave it alone.",
     )
-    finished_at = models.DateTimeField(null=True, help_text="When everybody had been looked at.")
+    finished_at = models.DateTimeField(null=True, help_text="When everybody had been checked; empty until then.")
 
     if TYPE_CHECKING:
         messagerequest_id: int
@@ -94,7 +107,9 @@ class PreflightPiece(models.Model):
     guardian_keys = models.BinaryField()
     emergency_keys = models.BinaryField()
     suppressed_keys = models.BinaryField()
-    links = models.JSONField(default=dict, help_text="By send-to function, how many keys its people have.")
+    links = models.JSONField(
+        default=dict, help_text="For each send-to function, how many addresses it reaches among these people."
+    )
 
     class Meta:
         verbose_name = _("piece of a check")

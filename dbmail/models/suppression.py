@@ -20,7 +20,7 @@ class Suppression(models.Model):
 
     class Reason(models.TextChoices):
         UNSUBSCRIBED = "unsubscribed", _("the person unsubscribed")
-        BOUNCED = "bounced", _("mail to it was refused for good")
+        BOUNCED = "bounced", _("mail to it came back")
         COMPLAINED = "complained", _("the person called it spam")
         MANUAL = "manual", _("an administrator entered it")
 
@@ -31,7 +31,7 @@ class Suppression(models.Model):
         _("what it rests on"),
         blank=True,
         default="",
-        help_text=_("What it rests on: the server's words, a link, a name."),
+        help_text=_("How this is known: the mail server's words, an unsubscribe link, or who entered it."),
     )
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     expires_at = models.DateTimeField(

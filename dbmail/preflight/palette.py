@@ -11,7 +11,7 @@ from ..models import MessageRequest
 from ..rendering.engine import compile_template
 from ..rendering.names import is_hidden
 from ..rendering.variables import load_variables, request_context
-from ..suppression.tokens import PLACE, example
+from ..suppression.tokens import PLACEHOLDER, example
 
 _MAX_SAMPLE = 80
 
@@ -53,7 +53,7 @@ def _keys(name: str, value: Any) -> list[str]:
 def _sample(name: str, context: dict[str, Any]) -> str:
     try:
         shown = compile_template("{{ %s }}" % name, html=False).render(context).strip()  # noqa: UP031
-        shown = shown.replace(PLACE, example())
+        shown = shown.replace(PLACEHOLDER, example())
         return "" if shown == "None" else shown[:_MAX_SAMPLE]
     except DbmailError as error:
         return f"({error})"[:_MAX_SAMPLE]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from ..blame import Blame, blame, is_a_bug
+from ..blame import Blame, blame, in_words, is_a_bug
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -31,5 +31,5 @@ def apart(what: str, do: Callable[[], T], otherwise: T, tell: Callable[[str], ob
                 time.sleep(random.uniform(0, 0.1))  # noqa: S311 - apart from whoever was in the way
                 continue
             log.exception("%s went wrong; the rest goes on", what)
-            tell(f"{what}: {type(error).__name__}: {error}".splitlines()[0])
+            tell(f"{what}: {in_words(error)}".splitlines()[0])
     return otherwise

@@ -24,7 +24,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RetryDecision:
-    """`wait` until the next try (RETRY, POSTPONE); `suppress`: the address itself is no good; `reason` in words."""
+    """`wait` until the next try (RETRY, POSTPONE, STOP); `suppress`: the address is no good; `reason` in words."""
 
     verdict: Verdict
     reason: str
@@ -38,9 +38,12 @@ _BAD_SENDER = re.compile(r"5\.1\.[78]")
 _NO_SUCH_ADDRESS = re.compile(r"5\.1\.(1|2|3|6|10)")
 
 
-def decide(reply: Reply, tries: int, config: Config, jitter: float = 1.0) -> RetryDecision:
+def decide(
+    reply: Reply, tries: int, config: Config, jitter: float = 1.0, *, others_first: bool = False
+) -> RetryDecision:
     """What to do after `reply`, for a mail that failed `tries` times before.
 
+    `others_first`: it may be this very mail that the relay breaks off at; it waits where it would be repeated at once.
     `jitter` (about 1) spreads the waits, so that a thousand mails that failed together do not come back together.
     """
     if reply.accepted:
@@ -49,10 +52,12 @@ def decide(reply: Reply, tries: int, config: Config, jitter: float = 1.0) -> Ret
         return RetryDecision(Verdict.STOP, str(reply))
     if reply.lost and reply.stage is Stage.END and config.in_doubt == "hold":
         return RetryDecision(Verdict.IN_DOUBT, _("%(reply)s; the relay may have taken it.") % {"reply": reply})
-    if reply.stage is Stage.MAIL and (reply.lost or reply.code == 421):
+    if reply.stage is Stage.MAIL and (reply.lost or reply.code == 421) and not others_first:
         return RetryDecision(Verdict.REPEAT, str(reply))
     if reply.code >= 500 and reply.code != 552 and _sender_is_refused(reply):
-        return RetryDecision(Verdict.STOP, _("The relay refuses our envelope sender: %(reply)s") % {"reply": reply})
+        # It waits: were it first in the next pass too, a mail that alone is refused would keep all others for ever.
+        said = _("The relay refuses our envelope sender: %(reply)s")
+        return RetryDecision(Verdict.STOP, said % {"reply": reply}, wait=config.retry.wait * jitter)
     if reply.code >= 500:
         return RetryDecision(Verdict.FAIL, str(reply), suppress=bool(_NO_SUCH_ADDRESS.fullmatch(reply.enhanced)))
     if reply.stage is Stage.MAIL and reply.enhanced != "4.3.4":  # too big is the mail's own fault
@@ -64,6 +69,6 @@ def decide(reply: Reply, tries: int, config: Config, jitter: float = 1.0) -> Ret
 
 
 def _sender_is_refused(reply: Reply) -> bool:
-    if reply.stage is Stage.MAIL:
-        return reply.enhanced != "5.3.4"  # too big is the mail's own fault
+    if reply.stage is Stage.MAIL:  # too big, or what it needs of SMTPUTF8 and 8BITMIME, is the mail's own fault
+        return reply.code != 555 and reply.enhanced != "5.3.4" and not reply.enhanced.startswith("5.6.")
     return reply.stage is Stage.RCPT and bool(_BAD_SENDER.fullmatch(reply.enhanced))

@@ -11,7 +11,7 @@ from django.db import Error, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from ..blame import is_a_bug
+from ..blame import in_words, is_a_bug
 from ..broadcasts.notices import SendReport
 from ..conf import config
 from ..database import persistently, uptime
@@ -72,6 +72,7 @@ class Sender:
         self._waiting = Waiting(config().connections, config().retry.wait)
         self._under_way: dict[int, Job] = {}
         self._attempts: list[AttemptLine] = []
+        self._repeated: set[int] = set()  # mails that were due again at once
         self._host = ""
         self._relay: RelayWatch | None = None
         self._search_at = 0.0  # not before this uptime, as long as anything is under way
@@ -228,7 +229,7 @@ class Sender:
             if not is_a_bug(error):
                 raise
             log.exception("Mail %s cannot be made", row.pk)
-            said = _("It cannot be made into a mail: %(error)s") % {"error": f"{type(error).__name__}: {error}"}
+            said = _("It cannot be made into a mail: %(error)s") % {"error": in_words(error)}
             decision = decide(Reply(451, said, Stage.END), row.tries, config())
         if settle(row.pk, decision, self._claims.worker):  # else it was deleted
             if decision.verdict is Verdict.FAIL:
@@ -301,8 +302,12 @@ class Sender:
             self._waiting.back(self._under_way.pop(job.row_id).row)
 
     def _decide(self, outcome: Outcome) -> RetryDecision:
-        # Not for secrets: it only spreads the waits.
-        return decide(outcome.reply, outcome.job.row.tries, config(), jitter=random.uniform(0.8, 1.2))  # noqa: S311
+        row, jitter = outcome.job.row, random.uniform(0.8, 1.2)  # noqa: S311 - it only spreads the waits
+        others_first = row.pk in self._repeated or bool(self._relay and self._relay.probing)
+        decision = decide(outcome.reply, row.tries, config(), jitter, others_first=others_first)
+        if decision.verdict is Verdict.REPEAT:
+            self._repeated.add(row.pk)
+        return decision
 
     def _count(self, outcome: Outcome, decision: RetryDecision) -> None:
         job, reply = outcome.job, outcome.reply

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext as _
 
+from ..blame import in_words
 from ..delivery.connection import close_smtp, open_smtp
 from ..delivery.message import Mail, RawMail
 from ..delivery.smtp import Dialogue, Reply, Say, Stage, dialogue, is_end, lost, seconds_for
@@ -112,7 +113,7 @@ class Lane:
             trouble = str(error)
         except Exception as error:  # nobody may be left waiting for this lane
             log.exception("A connection could not be opened")
-            trouble = f"{type(error).__name__}: {error}"
+            trouble = in_words(error)
         else:
             trouble = ""
         self.lanes.opened.append((self, trouble))
@@ -135,13 +136,13 @@ class Lane:
 
     def _talk(self, job: Job) -> None:
         try:
-            envelope = job.mail.envelope()
+            envelope = job.mail.for_smtp()
         except CannotSign as error:
             self.lanes.ended(self, str(error))
             return
         except Exception as error:  # whatever is in a row, it must not keep the others from going out
             log.exception("Mail %s cannot be sent", job.row_id)
-            said = _("It cannot be made into a mail: %(error)s") % {"error": error}
+            said = _("It cannot be made into a mail: %(error)s") % {"error": in_words(error)}
             self._done(Outcome(job, Reply(554, f"5.6.0 {said}", Stage.DATA)))
             return
         self._begin(dialogue(self.backend.connection, envelope))
@@ -188,7 +189,7 @@ class Lane:
         if not jobs or not smtp.has_extn("pipelining") or self.lanes.late(jobs[0].row_id):
             return b""
         try:
-            steps = dialogue(smtp, jobs[0].mail.envelope())
+            steps = dialogue(smtp, jobs[0].mail.for_smtp())
             step = next(steps)
         except Exception:  # told when its turn comes; StopIteration too: the relay cannot take it
             return b""

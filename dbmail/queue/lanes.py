@@ -12,7 +12,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from ..blame import is_a_bug
+from ..blame import in_words, is_a_bug
 from ..delivery.message import Mail, RawMail
 from ..delivery.smtp import Reply, Stage, words
 from ..delivery.wire import WOULD_BLOCK
@@ -188,6 +188,6 @@ def backend_reply(backend: Any, mail: Mail | RawMail) -> Reply:
     except BaseException as error:  # backends raise what they like; the row gets the reason and another try
         if not is_a_bug(error):
             raise
-        code, said = getattr(error, "smtp_code", 451), words(f"{type(error).__name__}: {error}")
+        code, said = getattr(error, "smtp_code", 451), words(in_words(error))
         return Reply(code if isinstance(code, int) and 400 <= code < 600 else 451, said, Stage.END)
     return Reply(250, _("taken by the mail backend"), Stage.END)

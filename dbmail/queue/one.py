@@ -1,15 +1,18 @@
 """Sending one mail now, whatever its turn."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from django.db import Error
 from django.utils.translation import gettext as _
 
+from ..blame import in_words
 from ..conf import config
 from ..database import persistently
 from ..delivery.connection import close_smtp, configured_backend, open_smtp, relay_name, speaks_smtp
 from ..delivery.message import Mail, RawMail
-from ..delivery.smtp import Reply, transmit
+from ..delivery.smtp import Reply, Stage, transmit
 from ..exceptions import DbmailError, MailRefused, RelayUnavailable
 from ..models import TextOfEmail
 from ..models.suppression import Suppression
@@ -37,15 +40,27 @@ def send_one(row: TextOfEmail) -> Exception | None:
 
 def _send_claimed(row: TextOfEmail) -> Exception | None:
     backend = configured_backend()
+    begun = [Stage.DATA]
+
+    def begin() -> None:
+        """From now on it may arrive."""
+        begun.append(Stage.END)
+        if config().in_doubt == "hold":
+            TextOfEmail.objects.filter(pk=row.pk).update(begun=True)
+
     try:
         mail = Composer().mail(row)
-        reply = _reply_to(backend, mail)
+        reply = _reply_to(backend, mail, begin)
     except RelayUnavailable as error:
         settle(row.pk, RetryDecision(Verdict.STOP, str(error)), row.claimed_by)
         return error
     except DbmailError as error:
         settle(row.pk, RetryDecision(Verdict.FAIL, str(error)), row.claimed_by)
         return error
+    except BaseException as error:  # project code, the database, Ctrl-C: what stays claimed waits for hours
+        with suppress(Error):
+            settle(row.pk, decide(Reply(0, in_words(error), begun[-1]), row.tries, config()), row.claimed_by)
+        raise
     job = Job(row, mail)
     decision = decide(reply, row.tries, config())
     sent = decision.verdict is Verdict.SENT
@@ -56,10 +71,14 @@ def _send_claimed(row: TextOfEmail) -> Exception | None:
     return None if sent else MailRefused(decision.reason, reply)
 
 
-def _reply_to(backend: Any, mail: Mail | RawMail) -> Reply:
+def _reply_to(backend: Any, mail: Mail | RawMail, begin: Callable[[], None]) -> Reply:
     if not speaks_smtp(backend):
+        begin()
         return backend_reply(backend, mail)
+    envelope = mail.for_smtp()
+    reply = None
     try:
-        return transmit(open_smtp(backend), mail.envelope())
+        reply = transmit(open_smtp(backend), envelope, begin)
+        return reply
     finally:
-        close_smtp(backend, politely=True)
+        close_smtp(backend, politely=reply is not None)  # in the middle of a mail a QUIT would be of its text

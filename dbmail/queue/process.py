@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from ..addresses import Mailbox, format_mailbox, normalise
 from ..audience.sendto import addresses_for
 from ..audience.stored_query import answered
-from ..blame import Blame, blame, database_error, is_a_bug
+from ..blame import Blame, blame, database_error, in_words, is_a_bug, showable
 from ..broadcasts.approval import check_approved
 from ..broadcasts.control import refresh
 from ..broadcasts.notices import report_request_failed
@@ -94,7 +94,7 @@ def process_in_chunks(request: MessageRequest) -> Generator[int, None, None]:
             if isinstance(error, DbmailError):
                 raise
             said = _("Broadcast %(number)s failed: %(error)s")
-            raise DbmailError(said % {"number": request.pk, "error": _words(error)}) from error
+            raise DbmailError(said % {"number": request.pk, "error": in_words(error)}) from error
     finally:
         # Also when whoever asked for chunks wants no more of them.
         _let_go(request, worker, in_vain)
@@ -145,7 +145,7 @@ def _fail(request: MessageRequest, error: BaseException) -> bool:
     """Mark `request` as failed and tell its creator; False if it is not under way any more."""
     expected = isinstance(error, DbmailError)
     is_open = expected and not isinstance(error, _PERSONAL)
-    reason = str(error) if expected else _words(error)
+    reason = showable(str(error)) if expected else in_words(error)
     failed = MessageRequest.objects.filter(pk=request.pk, state=State.PROCESSING)
     if not failed.update(state=State.FAILED, state_reason=reason, reason_is_open=is_open):
         log.warning("Request %s was paused, cancelled or deleted when it failed: %s", request.pk, reason)
@@ -154,10 +154,6 @@ def _fail(request: MessageRequest, error: BaseException) -> bool:
     if refresh(request):
         report_request_failed(request)
     return True
-
-
-def _words(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
 
 
 @dataclass

@@ -8,6 +8,7 @@ from django.db import IntegrityError, connection, models, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from ..blame import showable
 from ..delivery.smtp import Reply
 from ..models import Attempt, TextOfEmail
 from .decide import RetryDecision, Verdict
@@ -88,7 +89,7 @@ def settle(mail_id: int, decision: RetryDecision, worker: str) -> bool:
     else:
         spent = 1 if decision.verdict is Verdict.RETRY else 0
         fields = {"state": State.QUEUED, "tries": F("tries") + spent, "due_at": now + decision.wait, "begun": False}
-    return bool(row.update(**fields, last_reply=decision.reason, **_FREE))
+    return bool(row.update(**fields, last_reply=showable(decision.reason), **_FREE))
 
 
 #: A line of the log of attempts, in the order of its fields: mail, time, outcome, host, code, text, Message-ID.

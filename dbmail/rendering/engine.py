@@ -37,7 +37,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from ..conf import config
-from ..conf.paths import what_to_write
+from ..conf.suggest import what_to_write
 from ..exceptions import SettingError, TemplateRejected
 from .guard import Missing, Refused, call, guard, look_up
 from .limits import KEEPING_NODES, MAX_SAID, LimitedNodeList, LoopBody, budget_of, limited_context

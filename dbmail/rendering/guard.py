@@ -26,20 +26,25 @@ from django.utils.translation import gettext as _
 
 from ..conf import config
 from ..exceptions import RenderFailed
-from .kinds import Kind, Screen, kind_of
 from .names import is_hidden
 from .relations import Way, closed, is_closed, refusal, shut, static_attribute, way_of
+from .shapes import Screen, Shape, shape_of
 
+#: What a text may ask of a file.
 _FILE_NAMES = frozenset(["name", "size", "url"])
+#: What a text may ask of an enumeration class, besides its members.
 _ENUM_NAMES = frozenset(["choices", "labels", "names", "values"])
+#: The methods of a query that a text may call.
 _QUERY_READS = frozenset(
     ["all", "count", "distinct", "earliest", "exists", "first", "last", "latest", "none", "ordered", "reverse"]
 )
+#: Every name that Django itself gives to queries and managers.
 _QUERY_NAMES = frozenset(dir(QuerySet)) | frozenset(dir(Manager))
+#: Methods that a relation's manager has besides those; all of them write.
 _RELATED_WRITES = frozenset(["add", "clear", "create", "get_or_create", "remove", "set", "update_or_create"])
 _QUERY_NEVER = _QUERY_NAMES | _RELATED_WRITES | {f"a{name}" for name in _RELATED_WRITES}
 _LONGEST_ITERATION = 10_000
-# The kinds whose methods Python or Django wrote, also for classes of the project's that come from them.
+# The modules of lists whose methods Python or Django wrote, also for classes of the project's that come from them.
 _LIST_MODULES = frozenset(["builtins", "collections", "collections.abc"])
 #: Stands for every account while the text is shown to anybody: see `public.py`. None where it goes to a recipient.
 STAND_IN: ContextVar[Any] = ContextVar("dbmail_stand_in", default=None)
@@ -57,28 +62,28 @@ class Refused(Exception):
 
 def guard(value: Any) -> Any:
     """`value` in a form that can be printed, looped over and given to filters. Raises Missing."""
-    kind = kind_of(type(value))
-    if kind is Kind.PLAIN or kind is Kind.SHOWN or kind is Kind.ENUM:
+    shape = shape_of(type(value))
+    if shape is Shape.PLAIN or shape is Shape.SHOWN or shape is Shape.ENUM:
         return value
-    if kind is Kind.MODEL:
+    if shape is Shape.MODEL:
         return _row(value)
-    if kind is Kind.QUERY:
+    if shape is Shape.QUERY:
         _check_query(value)
         return Rows(value) if _has_models(value) else _values(value)
-    if kind is Kind.TEXT:
+    if shape is Shape.TEXT:
         return str(value)
-    if kind is Kind.LAZY:
+    if shape is Shape.LAZY:
         return guard(_awake(value))
-    if kind is Kind.MAPPING:
+    if shape is Shape.MAPPING:
         return {key: item for key, item in _guarded_pairs(value.items()) if not _is_hidden_key(key)}
-    if kind is Kind.ROW:
+    if shape is Shape.ROW:
         named = zip(value._fields, _each(value), strict=True)
         return value._make(None if is_hidden(name) else item for name, item in named)
-    if kind is Kind.LIST:
+    if shape is Shape.LIST:
         return list(_each(value)) if not isinstance(value, tuple) else tuple(_each(value))
-    if kind is Kind.ITERATOR:
+    if shape is Shape.ITERATOR:
         return _few(value)
-    if kind in (Kind.OBJECT, Kind.FILE):
+    if shape in (Shape.OBJECT, Shape.FILE):
         return Shown(value)
     raise Missing(f"A {type(value).__name__} is not shown in mail.")
 
@@ -96,38 +101,38 @@ def look_up(value: Any, name: str) -> Any:
 
 def find(value: Any, name: str) -> Any:
     """`look_up` of a name that is known not to be hidden."""
-    kind = kind_of(type(value))
-    if kind is Kind.SHOWN:
+    shape = shape_of(type(value))
+    if shape is Shape.SHOWN:
         return value._find(name)
-    if kind is Kind.MODEL:
+    if shape is Shape.MODEL:
         return _find_on_row(value, name)
-    if kind is Kind.LAZY:
+    if shape is Shape.LAZY:
         return find(_awake(value), name)
-    if kind is Kind.QUERY:
+    if shape is Shape.QUERY:
         return _look_up_query(value, name)
-    if kind is Kind.MAPPING:
+    if shape is Shape.MAPPING:
         for key in (name, _number(name)):
             if key is not None and key in value:
                 return call(value[key])
-    if kind in (Kind.LIST, Kind.PLAIN) and isinstance(value, Sequence) and (number := _number(name)) is not None:
+    if shape in (Shape.LIST, Shape.PLAIN) and isinstance(value, Sequence) and (number := _number(name)) is not None:
         return _item(value, number)
-    if kind is Kind.ITERATOR:
+    if shape is Shape.ITERATOR:
         raise Missing("What is read once has no names in mail.")
-    if kind in (Kind.MAPPING, Kind.ROW, Kind.LIST, Kind.TEXT):
+    if shape in (Shape.MAPPING, Shape.ROW, Shape.LIST, Shape.TEXT):
         # Their methods (items, values, count) answer for the guarded copy, not for what it leaves out.
-        if kind is Kind.ROW and name in value._fields:
+        if shape is Shape.ROW and name in value._fields:
             return call(getattr(value, name))
         safe = guard(value)
         if (number := _number(name)) is not None:
             return _item(safe, number)
         # A project's own list may have attributes beside its items.
-        is_own = kind is Kind.LIST and not hasattr(safe, name) and _is_own_of_list(value, name)
+        is_own = shape is Shape.LIST and not hasattr(safe, name) and _is_own_of_list(value, name)
         return call(_attribute(value if is_own else safe, name))
-    if kind is Kind.NEVER or (kind is Kind.FILE and name not in _FILE_NAMES):
+    if shape is Shape.NEVER or (shape is Shape.FILE and name not in _FILE_NAMES):
         raise Missing(f"{name!r} of a {type(value).__name__} is not shown in mail.")
-    if kind is Kind.ENUM and name not in _ENUM_NAMES and name not in value.__members__:
+    if shape is Shape.ENUM and name not in _ENUM_NAMES and name not in value.__members__:
         raise Missing(f"{value.__name__} has no member {name!r}.")
-    if kind is Kind.OBJECT and (number := _number(name)) is not None and hasattr(type(value), "__getitem__"):
+    if shape is Shape.OBJECT and (number := _number(name)) is not None and hasattr(type(value), "__getitem__"):
         return _item(value, number)
     return call(_attribute(value, name))
 
@@ -137,7 +142,7 @@ def call(value: Any) -> Any:
     if (
         type(value) is str
         or not callable(value)
-        or kind_of(type(value)) in (Kind.SHOWN, Kind.MODEL, Kind.QUERY, Kind.ENUM)
+        or shape_of(type(value)) in (Shape.SHOWN, Shape.MODEL, Shape.QUERY, Shape.ENUM)
     ):
         return value
     if isinstance(value, type) or getattr(value, "alters_data", False):
@@ -177,11 +182,11 @@ class Shown(Screen):
 
     def __str__(self) -> str:
         shown = self._object
-        kind = kind_of(type(shown))
-        if kind not in (Kind.OBJECT, Kind.FILE, Kind.MODEL):
+        shape = shape_of(type(shown))
+        if shape not in (Shape.OBJECT, Shape.FILE, Shape.MODEL):
             return str(guard(shown))
         # A table that no text reads may still have rows that say themselves what a text sees of them: the broadcast.
-        if kind is Kind.MODEL and not (is_closed(type(shown)) and hasattr(shown, "get_msg_vars")):
+        if shape is Shape.MODEL and not (is_closed(type(shown)) and hasattr(shown, "get_msg_vars")):
             return str(_row(shown))
         # Without a text of its own an object shows its repr: an address, or all fields of a dataclass.
         return "" if type(shown).__str__ is object.__str__ else str(shown)
@@ -289,7 +294,7 @@ def _find_on_row(row: Any, name: str) -> Any:
             raise Missing(f"{name!r} is not shown to everybody.")
         row = as_seen(row)
     found = call(_attribute(row, name))
-    if way is Way.OTHER and kind_of(type(found)) is Kind.QUERY:
+    if way is Way.OTHER and shape_of(type(found)) is Shape.QUERY:
         raise Refused(shut(model, name))
     return found
 
@@ -385,7 +390,7 @@ def _number(name: str) -> int | None:
 
 
 def _is_hidden_key(key: Any) -> bool:
-    return is_hidden(key) if isinstance(key, str) else kind_of(type(key)) is not Kind.PLAIN
+    return is_hidden(key) if isinstance(key, str) else shape_of(type(key)) is not Shape.PLAIN
 
 
 def _guarded_pairs(pairs: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:

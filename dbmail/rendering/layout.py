@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from ..conf import config
 from ..exceptions import LayoutError
-from ..suppression.tokens import NAME, PLACE
+from ..suppression.tokens import PLACEHOLDER, VARIABLE
 from .text import is_html
 from .text_template import CLOSE, OPEN, mark
 
@@ -81,7 +81,7 @@ class Layout:
 
     def _render(self, subject: str) -> tuple[str, str]:
         """What stands before and after the body."""
-        context = {"body": mark_safe(_BODY), "subject": subject, NAME: PLACE}  # noqa: S308 - our own mark
+        context = {"body": mark_safe(_BODY), "subject": subject, VARIABLE: PLACEHOLDER}  # noqa: S308 - our own mark
         try:
             html = self._template.render(context)
         except Exception as error:  # the project's own tags and templates may raise anything

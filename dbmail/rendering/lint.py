@@ -15,7 +15,7 @@ from .guard import has_name
 from .relations import closed, is_closed, refusal_on_path
 from .text import is_html
 
-_ALWAYS = frozenset(["user", "request", "EMAIL_HOST_SENDER", tokens.NAME])
+_ALWAYS = frozenset(["user", "request", "EMAIL_HOST_SENDER", tokens.VARIABLE])
 _NO_MODELS: Mapping[str, type[Model]] = {}
 
 _FILTERED_LINK = re.compile(r"\{\{\s*unsubscribe_url\s*\|[^}\n]*\}\}")

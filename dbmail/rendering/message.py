@@ -6,7 +6,7 @@ from typing import Any
 from ..addresses import one_line
 from ..models.broadcast import MessageRequest
 from ..people import address_of
-from ..suppression.tokens import NAME, PLACE, example, link_for
+from ..suppression.tokens import PLACEHOLDER, VARIABLE, example, link_for
 from .engine import compile_template
 from .layout import Frame, fragment, layout_of
 from .text import is_html, text_from_html
@@ -31,7 +31,7 @@ class Rendered:
     @property
     def has_unsubscribe_link(self) -> bool:
         """Whether there is a place for one, which `to` or `as_example` fill."""
-        return PLACE in self.body or PLACE in self.subject
+        return PLACEHOLDER in self.body or PLACEHOLDER in self.subject
 
     def to(self, address: str, scope: str) -> "Rendered":
         """As it goes to this address, with its own unsubscribe link."""
@@ -42,7 +42,7 @@ class Rendered:
         return self._with_link(example()) if self.has_unsubscribe_link else self
 
     def _with_link(self, link: str) -> "Rendered":
-        filled = {name: getattr(self, name).replace(PLACE, link) for name in ("subject", "body", "plaintext")}
+        filled = {name: getattr(self, name).replace(PLACEHOLDER, link) for name in ("subject", "body", "plaintext")}
         return replace(self, **filled)
 
 
@@ -67,8 +67,8 @@ class MessageRenderer:
         context = request_context(msgrequest, None, self._variables)
         same = {name for name, value in self._variables.items() if not hasattr(value, "get_msg_vars")} - {"user"}
         same |= {"request", "EMAIL_HOST_SENDER"}
-        if NAME not in self._variables:
-            same.add(NAME)
+        if VARIABLE not in self._variables:
+            same.add(VARIABLE)
         self._subject = compile_template(msgrequest.subject or "", html=False).with_constants(context, same)
         self._body = compile_template(source, html=self.html).with_constants(context, same)
         self._shapes: dict[tuple[tuple[str, str], str], tuple[Pieces, TextTemplate | None]] = {}

@@ -22,6 +22,9 @@ from ..suppression import tokens
 from .guard import Shown, as_seen, call, find
 from .names import is_hidden
 
+#: Longest name of a variable, in characters: that of its column.
+_MAX_NAME = 128
+
 
 class ActionHandler(Shown):
     """`obj` as a template sees it when the mail goes to `user`.
@@ -43,9 +46,6 @@ class ActionHandler(Shown):
             if value is not None:
                 return call(value)
         return find(self._object, name)
-
-
-_MAX_NAME = 128
 
 
 def store_variables(msgrequest: MessageRequest, var_dict: Mapping[str, Any]) -> list[MessageVars]:
@@ -100,7 +100,7 @@ def request_context(
     context = {
         name: ActionHandler(value, user) if isinstance(value, Model) else value for name, value in given.items()
     }
-    context.setdefault(tokens.NAME, tokens.PLACE)
+    context.setdefault(tokens.VARIABLE, tokens.PLACEHOLDER)
     context["user"] = ActionHandler(user, user)
     context["request"] = ActionHandler(msgrequest, user)
     context["EMAIL_HOST_SENDER"] = email_host_sender()

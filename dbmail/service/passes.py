@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from django.db import Error
 from django.utils import timezone
 
-from ..blame import Blame, blame, is_a_bug, is_contention
+from ..blame import Blame, blame, in_words, is_a_bug, is_contention
 from ..broadcasts.control import drop_cancelled, finish_requests
 from ..broadcasts.expire import expire_mails, expire_requests
 from ..broadcasts.notices import SendReport, report_failures, report_paused
@@ -171,7 +171,7 @@ def _drain(sender: Sender, report: PassReport) -> None:
     except BaseException as error:
         if not is_a_bug(error) or blame(error) is not Blame.OWN:
             raise
-        report.trouble = f"{type(error).__name__}: {error}"
+        report.trouble = in_words(error)
         log.exception("Nothing more is sent in this pass")
 
 

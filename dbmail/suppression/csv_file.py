@@ -15,7 +15,7 @@ from ..csv_cells import harmless, original
 from ..exceptions import AddressError, DbmailError
 from ..models.suppression import Suppression
 from ..times import project_time
-from .entries import Entry
+from .entries import NewSuppression
 
 COLUMNS = ("address", "scope", "reason", "source", "created_at", "expires_at", "created_by")
 #: A spreadsheet takes a cell that begins so for a formula; the text of a server's refusal can be anything.
@@ -58,7 +58,7 @@ def write(file: Writable, rows: Iterable[Suppression]) -> int:
     return number
 
 
-def read(text: str) -> list[Entry]:
+def read(text: str) -> list[NewSuppression]:
     """The entries of a CSV file with a header; only `address` must be there. Raises BadFile that names every bad line.
 
     Without a scope it is all mail, without a reason "manual", without a time now. Lines of blanks are passed over.
@@ -102,7 +102,7 @@ def _header_problem(header: list[str]) -> str:
     return "A column is named twice." if len({*header}) < len(header) else ""
 
 
-def _entry(header: list[str], cells: list[str]) -> Entry:
+def _entry(header: list[str], cells: list[str]) -> NewSuppression:
     if len(cells) > len(header):
         raise ValueError(f"It has {len(cells)} cells, the header {len(header)}.")
     values = dict(zip(header, (original(cell.strip()) for cell in cells), strict=False))
@@ -114,7 +114,7 @@ def _entry(header: list[str], cells: list[str]) -> Entry:
     reason = values.get("reason") or Suppression.Reason.MANUAL
     if reason not in Suppression.Reason.values:
         raise ValueError(f"There is no reason {reason!r}. Known: {', '.join(Suppression.Reason.values)}.")
-    return Entry(
+    return NewSuppression(
         address=normalise(check_address(values.get("address", ""))),
         scope=scope,
         reason=reason,
@@ -134,7 +134,7 @@ def _time(text: str) -> datetime | None:
     return project_time(found)
 
 
-def _with_users(entries: list[Entry]) -> list[Entry]:
+def _with_users(entries: list[NewSuppression]) -> list[NewSuppression]:
     """User names replaced by users; a name that is not known here any more is left out."""
     model = get_user_model()
     names = {entry.created_by for entry in entries if entry.created_by}

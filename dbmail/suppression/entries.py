@@ -18,14 +18,20 @@ from ..models.mail import TextOfEmail
 from ..models.suppression import LIFTED, Suppression
 
 log = logging.getLogger(__name__)
+
+Reason = Suppression.Reason
+#: Reasons that also stop mail which somebody sends to a person by name: it would not arrive, or may not be sent.
+_ALSO_PERSONAL = frozenset({Reason.BOUNCED, Reason.MANUAL})
+#: How many addresses are entered in one transaction.
 _CHUNK = 500
-#: Times that a chunk is tried again after another process entered one of its addresses in between.
+#: How often the same addresses are tried again after another process has entered one of them in between.
 _TRIES = 5
+#: The columns that an entry writes over when it replaces another one.
 _FIELDS = ("reason", "source", "created_at", "expires_at", "created_by")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class NewSuppression:
     """One address to leave out of one scope of mail. `expires_at` None: until somebody lifts it."""
 
     address: str
@@ -50,7 +56,7 @@ class Entry:
         }
 
 
-def replaces(new: Entry, old: "Entry | Suppression", now: datetime) -> bool:
+def replaces(new: NewSuppression, old: "NewSuppression | Suppression", now: datetime) -> bool:
     """Whether `new` takes the place of an entry that is there.
 
     What a person decided (unsubscribed, complained, an administrator) outlasts what a server said, or lifting a
@@ -66,7 +72,7 @@ def replaces(new: Entry, old: "Entry | Suppression", now: datetime) -> bool:
     return new.expires_at is None or new.expires_at > old.expires_at
 
 
-def suppress_many(entries: Iterable[Entry]) -> list[Suppression]:
+def suppress_many(entries: Iterable[NewSuppression]) -> list[Suppression]:
     """Enter them all; the rows that are new or changed. A few queries for every 500 entries."""
     changed: list[Suppression] = []
     remaining = iter(entries)
@@ -75,17 +81,17 @@ def suppress_many(entries: Iterable[Entry]) -> list[Suppression]:
     return changed
 
 
-def _strongest(entries: Iterable[Entry]) -> Iterator[Entry]:
+def _strongest(entries: Iterable[NewSuppression]) -> Iterator[NewSuppression]:
     """One entry for each address and scope."""
     now = timezone.now()
-    kept: dict[tuple[str, str], Entry] = {}
+    kept: dict[tuple[str, str], NewSuppression] = {}
     for entry in entries:
         if entry.key not in kept or replaces(entry, kept[entry.key], now):
             kept[entry.key] = entry
     yield from kept.values()
 
 
-def _enter(entries: list[Entry]) -> list[Suppression]:
+def _enter(entries: list[NewSuppression]) -> list[Suppression]:
     for _attempt in range(_TRIES):
         try:
             with transaction.atomic():
@@ -96,7 +102,7 @@ def _enter(entries: list[Entry]) -> list[Suppression]:
         return _write(entries)
 
 
-def _write(entries: list[Entry]) -> list[Suppression]:
+def _write(entries: list[NewSuppression]) -> list[Suppression]:
     there = _rows(entries)
     new, changed = [], []
     for entry in entries:
@@ -119,16 +125,11 @@ def _write(entries: list[Entry]) -> list[Suppression]:
     return new + changed
 
 
-def _rows(entries: list[Entry]) -> dict[tuple[str, str], Suppression]:
+def _rows(entries: list[NewSuppression]) -> dict[tuple[str, str], Suppression]:
     rows = Suppression.objects.select_for_update().filter(
         address__in={entry.key[0] for entry in entries}, scope__in={entry.scope for entry in entries}
     )
     return {(row.address, row.scope): row for row in rows}
-
-
-Reason = Suppression.Reason
-#: Reasons that also stop mail which somebody sends to a person by name: it would not arrive, or may not be sent.
-_ALSO_PERSONAL = frozenset({Reason.BOUNCED, Reason.MANUAL})
 
 
 def in_force() -> "QuerySet[Suppression]":
@@ -192,11 +193,11 @@ def suppress(
     address: str, reason: str, *, scope: str = Suppression.ALL, source: str = "", by: Any = None
 ) -> Suppression:
     """Enter `address`, in the name of the user `by`; the entry that is then in force (see `entries.replaces`)."""
-    changed = suppress_all([Entry(address, reason, scope, source, ends_at(reason), created_by=by)])
+    changed = suppress_all([NewSuppression(address, reason, scope, source, ends_at(reason), created_by=by)])
     return changed[0] if changed else Suppression.objects.get(address=normalise(address), scope=scope)
 
 
-def suppress_all(entries: Iterable[Entry]) -> list[Suppression]:
+def suppress_all(entries: Iterable[NewSuppression]) -> list[Suppression]:
     """Enter all of them; the rows that are new or changed. The project's hook is told of each."""
     changed = suppress_many(entries)
     for row in changed:

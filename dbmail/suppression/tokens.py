@@ -13,8 +13,14 @@ from ..conf import config, site_url
 from ..exceptions import InvalidToken, SettingError
 from ..signing import is_signed, mac
 
+#: What texts call the link: {{ unsubscribe_url }}.
+VARIABLE = "unsubscribe_url"
+#: Stands in a rendered text until the address is known. It is a web address, so that nothing escapes or wraps it.
+PLACEHOLDER = "https://unsubscribe.invalid/place-of-the-link"
+#: Keeps these signatures apart from those of return paths and other things that dbmail signs.
 _PURPOSE = "dbmail.unsubscribe"
-_MAC_LENGTH = 32  # hex digits; 128 bits
+#: Length of the signature in hex digits: 128 bits.
+_MAC_LENGTH = 32
 
 
 class Subscription(NamedTuple):
@@ -75,11 +81,6 @@ def _around(urlconf: str, prefix: str) -> tuple[str, str]:
     except NoReverseMatch as error:
         raise SettingError(_('Add path("", include("dbmail.urls")) to the project\'s URLs.')) from error
     return before, after
-
-
-NAME = "unsubscribe_url"
-#: Stands for the link until the address is known: an address of the web, so that nothing escapes or wraps it.
-PLACE = "https://unsubscribe.invalid/place-of-the-link"
 
 
 def link_for(address: str, scope: str) -> str:

@@ -1,4 +1,5 @@
-"""A user model unlike Django's: another key, another name for its address, no first name."""
+"""A user model unlike Django's: another key, another name for its address, no first name,
+no columns for who is active or of the staff."""
 
 import uuid
 from typing import Any, ClassVar
@@ -12,7 +13,7 @@ class MemberManager(BaseUserManager["Member"]):
     def create_superuser(
         self, handle: str, contact_email: str, password: str | None = None, **fields: Any
     ) -> "Member":
-        member = self.model(handle=handle, contact_email=contact_email, is_staff=True, is_superuser=True, **fields)
+        member = self.model(handle=handle, contact_email=contact_email, is_superuser=True, **fields)
         member.set_password(password)
         member.save()
         return member
@@ -23,8 +24,6 @@ class Member(AbstractBaseUser, PermissionsMixin):
     handle = models.CharField(max_length=50, unique=True)
     contact_email = models.EmailField(blank=True)
     full_name = models.CharField(max_length=200, blank=True)
-    is_active = models.BooleanField(default=True)
-    is_staff = models.BooleanField(default=False)
 
     objects = MemberManager()
     USERNAME_FIELD = "handle"
@@ -33,6 +32,14 @@ class Member(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.handle
+
+    @property
+    def is_staff(self) -> bool:
+        return self.is_superuser
+
+    @is_staff.setter
+    def is_staff(self, value: bool) -> None:
+        self.is_superuser = value
 
     def get_full_name(self) -> str:
         return self.full_name

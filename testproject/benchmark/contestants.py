@@ -156,7 +156,7 @@ def bare(number: int, program: Any, lap: Callable[[str], None]) -> None:
     from dbmail.delivery.message import Mail
 
     data = Mail("Hello", HTML, Mailbox(SENDER), (Mailbox("u@students.example"),), SENDER, "1@example.org", TEXT)
-    mail = data.envelope().data
+    mail = data.for_smtp().data
     connections = int(os.environ.get("CONNECTIONS", "1"))
     port = int(os.environ["SMTP_PORT"])
     lap("start")

@@ -7,12 +7,16 @@ from django.urls import reverse
 from dbmail.admin import draft as drafts
 from dbmail.models import MessageRequest
 
+from ..conftest import relay, use_mailer
+from ..smtp import smtp_server
+
+__all__ = ["relay", "smtp_server", "use_mailer"]
 pytestmark = pytest.mark.django_db
 
 
 def test_every_screen_of_a_draft_works(client):
     model = get_user_model()
-    boss = model.objects.create(handle="boss", contact_email="boss@example.org", is_staff=True, is_superuser=True)
+    boss = model.objects.create(handle="boss", contact_email="boss@example.org", is_superuser=True)
     client.force_login(boss)
     client.post(reverse("admin:dbmail_messagerequest_add"))
     draft = MessageRequest.objects.select_related("recipients").get()
@@ -38,3 +42,28 @@ def test_every_screen_of_a_draft_works(client):
         assert page.status_code == 200
     page = client.get(reverse("admin:dbmail_textofemail_address"), {"q": "boss@example.org"})
     assert page.context["found"].accounts == [boss]
+
+
+def test_a_test_goes_to_staff_and_to_no_other_member(client, relay):
+    model = get_user_model()
+    boss = model.objects.create(handle="boss", contact_email="boss@example.org", is_superuser=True)
+    model.objects.create(handle="clerk", contact_email="clerk@example.org", is_superuser=True)
+    model.objects.create(handle="ann", contact_email="ann@example.org")
+    client.force_login(boss)
+    client.post(reverse("admin:dbmail_messagerequest_add"))
+    draft = MessageRequest.objects.select_related("recipients").get()
+    given = {
+        **{name: value for name, value in drafts.initial(draft).items() if value},
+        "subject": "News",
+        "msgtext": "Hello",
+        "sender": "info@example.org",
+    }
+
+    def answer(to):
+        return client.post(
+            reverse("admin:dbmail_messagerequest_test", args=[draft.pk]), {**given, "to": f"{to}@example.org"}
+        ).json()
+
+    assert "neither" in answer("ann")["problem"]
+    assert "done" in answer("clerk")
+    assert relay.recipients() == ["clerk@example.org"]

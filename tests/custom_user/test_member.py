@@ -11,7 +11,8 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db.models import Q
 
-from dbmail.models import EmailRequest, MessageRequest, PersistentQueryFilter, TextOfEmail, send_mail
+from dbmail.incoming import intake
+from dbmail.models import EmailRequest, IncomingMessage, MessageRequest, PersistentQueryFilter, TextOfEmail, send_mail
 from testproject.outreach.models import Profile
 
 from ..builders import a_request, a_user
@@ -59,3 +60,15 @@ def test_the_public_page_and_unsubscribe_headers_work(relay, client):
     assert "Dear [full name]" in page
     send_mail("Hello", "Text", "info@example.org", "ann@example.org", user=ann)
     assert "List-Unsubscribe" in relay.messages[0].message
+
+
+def test_incoming_mail_finds_members_whose_standing_is_no_column(relay):
+    a_user("joe", is_staff=True)
+    a_user("ann")
+    raw = b"From: Ann <ann@example.org>\r\nSubject: Hello\r\n\r\nGood morning.\r\n"
+
+    def arrives(name):
+        return intake.take({"LOCAL_PART": name, "DOMAIN": b"example.org", "SENDER": b"ann@example.org"}, raw)
+
+    assert (arrives(b"joe"), arrives(b"ann"), arrives(b"nobody")) == (0, 67, 67)
+    assert not IncomingMessage.objects.filter(state="failed").exists()

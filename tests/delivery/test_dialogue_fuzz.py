@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dbmail.delivery.backends import CustomSMTPBackend
 from dbmail.delivery.connection import close_smtp, open_smtp
-from dbmail.delivery.message import Envelope
+from dbmail.delivery.message import WireMail
 from dbmail.delivery.smtp import Stage, transmit
 from dbmail.exceptions import RelayUnavailable
 from dbmail.queue.lane import LaneEnded, Outcome
@@ -25,11 +25,11 @@ EXAMPLES = int(os.environ.get("DBMAIL_FUZZ", "0"))
 COMMAND = re.compile(rb"(?i)ehlo \S+|helo \S+|MAIL FROM:<b@example\.org>|RCPT TO:<r\d@example\.org>|DATA|RSET|quit")
 
 
-def mail(number: int) -> Envelope:
+def mail(number: int) -> WireMail:
     """Each of its lines says that it is text, and some look like commands."""
     lines = (b"Subject: text", b"", b"MAIL FROM:<text@example.org>", b".text", b"DATA text", b"QUIT text", b"text %d")
     data = b"\r\n".join(lines) % number + b"\r\n"
-    return Envelope("b@example.org", (f"r{number}@example.org",), data)
+    return WireMail("b@example.org", (f"r{number}@example.org",), data)
 
 
 codes = st.sampled_from(

@@ -69,7 +69,7 @@ def a_mail(**fields):
 
 
 def test_what_is_signed_verifies_and_covers_what_providers_want(key, verify):
-    data = a_mail().envelope().data
+    data = a_mail().for_smtp().data
     assert verify(data)
     field = data.partition(b"\r\nTo:")[0].replace(b"\r\n", b"").replace(b" ", b"").lower()
     assert field.startswith(b"dkim-signature:") and b"d=example.org;" in field and b"s=db1;" in field
@@ -80,7 +80,7 @@ def test_what_is_signed_verifies_and_covers_what_providers_want(key, verify):
 
 @pytest.mark.parametrize("body", ["Plain\n", "", "x" * 3000, ".\n..\n", "trailing  \n\n\n", "From me\r\n", "☃" * 500])
 def test_any_body_verifies(key, verify, body):
-    assert verify(a_mail(body=body, headers={}).envelope().data)
+    assert verify(a_mail(body=body, headers={}).for_smtp().data)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_any_body_verifies(key, verify, body):
     ],
 )
 def test_what_is_changed_on_the_way_does_not_verify(key, verify, spoil):
-    data = a_mail().envelope().data
+    data = a_mail().for_smtp().data
     assert spoil(data) != data
     assert not verify(spoil(data))
 
@@ -114,7 +114,7 @@ def test_a_real_opendkim_verifies_it(key, tmp_path):
         f"Mode v\nTestPublicKeys {tmp_path}/keys\nSocket local:{tmp_path}/socket\n"
     )
     good, bad = tmp_path / "good.eml", tmp_path / "bad.eml"
-    data = a_mail().envelope().data
+    data = a_mail().for_smtp().data
     good.write_bytes(data)
     bad.write_bytes(data.replace(b"</p>", b"!</p>"))
 
@@ -129,8 +129,8 @@ def test_a_real_opendkim_verifies_it(key, tmp_path):
 
 def test_a_domain_that_is_set_signs_for_itself_and_below_and_for_nobody_else(key, settings, verify):
     settings.DBMAIL = {**settings.DBMAIL, "DKIM": {**settings.DBMAIL["DKIM"], "DOMAIN": "example.org"}}
-    assert verify(a_mail(sender=Mailbox("info@news.example.org")).envelope().data)
-    assert b"DKIM" not in a_mail(sender=Mailbox("info@badexample.org")).envelope().data
+    assert verify(a_mail(sender=Mailbox("info@news.example.org")).for_smtp().data)
+    assert b"DKIM" not in a_mail(sender=Mailbox("info@badexample.org")).for_smtp().data
 
 
 @pytest.mark.django_db
@@ -146,7 +146,7 @@ def test_with_a_key_that_cannot_be_read_the_pass_ends_and_nothing_leaves_unsigne
 
 
 def test_nothing_is_signed_where_nothing_is_set():
-    assert b"DKIM" not in a_mail().envelope().data
+    assert b"DKIM" not in a_mail().for_smtp().data
 
 
 def test_the_public_key_is_the_one_that_belongs_in_dns():
@@ -167,12 +167,12 @@ EC = ec.generate_private_key(ec.SECP256R1()).private_bytes(
 def test_a_key_that_cannot_be_used_says_so(key, content):
     key.write_bytes(content)
     with pytest.raises(CannotSign, match="KEY"):
-        a_mail().envelope()
+        a_mail().for_smtp()
 
 
 def test_a_key_that_is_gone_says_so_and_a_new_one_counts_at_once(key, verify):
     key.unlink()
     with pytest.raises(CannotSign, match="cannot be read"):
-        a_mail().envelope()
+        a_mail().for_smtp()
     key.write_bytes(PEM)
-    assert verify(a_mail().envelope().data)
+    assert verify(a_mail().for_smtp().data)

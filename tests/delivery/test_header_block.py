@@ -9,9 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbmail.delivery.header_block import address_spec, encoded, mailbox, make_field, readable, readable_message, split
+from dbmail.delivery.header_block import (
+    address_spec,
+    encoded,
+    mailbox,
+    make_field,
+    message_bytes,
+    readable,
+    readable_message,
+    split,
+    wire_bytes,
+)
 from dbmail.incoming.facts import Envelope, content_hash, read
 from dbmail.incoming.rewrite import ListStyle, for_alias, for_list
+from dbmail.models import Forward, IncomingMessage
 from tests.effort import at_most
 
 ENVELOPE = Envelope("directors", "example.org", "ann@home.test")
@@ -258,3 +269,53 @@ def test_a_huge_header_takes_no_time_to_speak_of():
             as_list(raw)
             for_alias(header, ENVELOPE)
             readable_message(header)
+
+
+def test_a_field_takes_the_place_of_the_first_of_its_name_and_the_others_go():
+    header, _body = split(b"A: 1\nTo: x\nB: 2\nTo: y\n\n")
+    assert header.with_only("TO", "z").as_bytes() == b"A: 1\r\nTO: z\r\nB: 2\r\n\r\n"
+    assert header.with_only("C", "3").as_bytes() == b"A: 1\r\nTo: x\r\nB: 2\r\nTo: y\r\nC: 3\r\n\r\n"
+
+
+def test_a_name_with_a_hyphen_at_its_end_stands_for_all_that_begin_with_it():
+    header, _body = split(b"List-Id: 1\nList-Post: 2\nListing: 3\nTo: x\n\n")
+    assert [field.name for field in header.without(["List-"], unless=["list-post"]).fields] == [
+        "list-post",
+        "listing",
+        "to",
+    ]
+
+
+def test_a_handler_reads_all_after_the_first_colon_but_the_white_space_before_it():
+    header, _body = split(b"Subject: \t X: a: b \nX-A: \x0cform\n\n")
+    message = readable_message(header)
+    assert (message["subject"], message["x-a"]) == ("X: a: b ", "\x0cform")
+
+
+@pytest.mark.parametrize("value", [b" a", b"\ta", b"\r\n a"])
+def test_a_value_that_brings_its_white_space_gets_no_more(value):
+    assert make_field("X-A", value).raw == b"X-A:" + value
+    assert make_field("X-A", b"a").raw == b"X-A: a"
+
+
+def test_a_name_is_quoted_and_not_longer_than_a_line():
+    assert mailbox("a@b.test", "Ann \\ Doe") == b'"Ann \\\\ Doe" <a@b.test>'
+    assert mailbox("a@b.test", "x" * 90) == b'"' + b"x" * 80 + b'" <a@b.test>'
+
+
+def test_the_first_line_of_an_encoded_value_leaves_room_for_the_name_of_its_field():
+    """Ten characters of it, such as "Reply-To: "."""
+    longest = max(len(encoded("ü" * number).split(b"\r\n")[0]) for number in range(20, 60))
+    assert 60 < 10 + longest <= 76
+
+
+def test_what_a_charset_has_and_no_database_takes_is_read_as_a_question_mark():
+    assert readable(b"=?utf-16?b?2AA=?= a").isprintable()
+    assert readable(b"=?unicode-escape?q?=5Cud800?=") == "?"
+
+
+def test_a_copy_is_our_header_and_their_body_with_line_ends_as_smtp_wants_them():
+    incoming = IncomingMessage(raw=b"Subject: theirs\n\none\ntwo\r\nthree\r.\rfour")
+    forward = Forward(incoming=incoming, headers=b"Subject: ours\r\n\r\n")
+    assert message_bytes(forward) == b"Subject: ours\r\n\r\none\ntwo\r\nthree\r.\rfour"
+    assert wire_bytes(forward) == b"Subject: ours\r\n\r\none\r\ntwo\r\nthree\r\n.\rfour"

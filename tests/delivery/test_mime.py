@@ -21,7 +21,7 @@ def mail(**fields):
 
 
 def parsed(**fields):
-    data = mail(**fields).envelope().data
+    data = mail(**fields).for_smtp().data
     assert all(len(line) <= 998 for line in data.split(b"\r\n"))
     assert b"\n" not in data.replace(b"\r\n", b"") and b"\r" not in data.replace(b"\r\n", b"")
     message = message_from_bytes(data, policy=policy.default)
@@ -83,7 +83,7 @@ def test_awkward_names_keep_their_spelling(name):
 
 
 def test_the_domain_of_an_address_goes_out_in_ascii():
-    envelope = mail(to=(Mailbox("ann@bücher.example", "Ann"),)).envelope()
+    envelope = mail(to=(Mailbox("ann@bücher.example", "Ann"),)).for_smtp()
     assert envelope.recipients == ("ann@xn--bcher-kva.example",)
     assert b"To: Ann <ann@xn--bcher-kva.example>\r\n" in envelope.data
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from dbmail.delivery.message import Envelope
+from dbmail.delivery.message import WireMail
 from dbmail.delivery.smtp import Stage, transmit
 from dbmail.delivery.wire import Connection
 
 from ..smtp import DROP, EXTENSIONS, TAKE_AND_DROP, ScriptedSMTPServer
 
-ENVELOPE = Envelope("bounces@example.org", ("ann@example.org",), b"Subject: x\r\n\r\n.dot\r\n..\r\nend")
+ENVELOPE = WireMail("bounces@example.org", ("ann@example.org",), b"Subject: x\r\n\r\n.dot\r\n..\r\nend")
 
 
 @pytest.fixture(params=["pipelining", "one by one"])
@@ -83,7 +83,7 @@ def test_a_line_that_breaks_after_the_mail_was_taken_looks_the_same(server):
 def test_one_refused_recipient_does_not_keep_the_mail_from_the_other(server):
     server.reply("RCPT", "bad@", "550 5.1.1 No such user")
     with connected(server) as smtp:
-        reply = transmit(smtp, Envelope("b@example.org", ("bad@example.org", "ann@example.org"), b"x\r\n\r\ny"))
+        reply = transmit(smtp, WireMail("b@example.org", ("bad@example.org", "ann@example.org"), b"x\r\n\r\ny"))
     assert reply.accepted
     assert server.recipients() == ["ann@example.org"]
 
@@ -96,7 +96,7 @@ def test_a_mail_that_is_too_big_for_the_relay_is_not_offered():
 
 
 def test_a_foreign_local_part_needs_smtputf8():
-    envelope = Envelope("b@example.org", ("müller@example.org",), b"To: m\r\n\r\nx")
+    envelope = WireMail("b@example.org", ("müller@example.org",), b"To: m\r\n\r\nx")
     with ScriptedSMTPServer() as server, connected(server) as smtp:
         assert transmit(smtp, envelope).accepted
         assert server.recipients() == ["müller@example.org"]

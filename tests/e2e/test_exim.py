@@ -154,7 +154,9 @@ def test_an_awkward_message_is_decided_on_and_leaves_the_queue(site, name):
     site.send("directors@example.org", AWKWARD[name])
     assert site.server.queued() == 0
     assert len(site.states()) == before + 1
-    assert site.states()[-1][0] == ("held" if name in ("no from", "two froms", "nothing", "long header") else "handled")
+    assert site.states()[-1][0] == (
+        "held" if name in ("no from", "two froms", "nothing", "long header") else "handled"
+    )
 
 
 def test_what_our_own_list_sent_is_dropped_when_it_comes_back(site):

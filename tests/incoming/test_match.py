@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import sys
 import threading
 import time
 
@@ -118,3 +119,33 @@ def test_an_alarm_that_was_set_before_still_rings():
         until(lambda: rung, 5)
     finally:
         signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture
+def in_child(monkeypatch):
+    """Matches in a process of its own, as a thread does without re2."""
+    monkeypatch.setattr(matching, "re2", None)
+    matching._linear.cache_clear()
+    yield lambda *arguments: in_thread(match, *arguments)
+    matching._linear.cache_clear()
+
+
+def test_where_a_web_server_runs_python_inside_itself_the_python_beside_it_matches(in_child, monkeypatch):
+    for server in ("/usr/sbin/apache2", "", None):
+        monkeypatch.setattr(sys, "executable", server)
+        assert in_child("^(a)$", "a", "example.org") == Match(("a",))
+
+
+def test_the_python_that_runs_is_the_one_that_matches(in_child, monkeypatch):
+    monkeypatch.setattr(sys, "exec_prefix", "/nowhere")
+    assert in_child("^(a)$", "a", "example.org") == Match(("a",))
+
+
+def test_a_process_that_fails_or_cannot_be_started_is_no_answer(in_child, monkeypatch, tmp_path):
+    broken = tmp_path / "python-broken"
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    broken.chmod(0o755)
+    for python in (broken, tmp_path / "python-missing"):
+        monkeypatch.setattr(sys, "executable", str(python))
+        with pytest.raises(SlowPattern, match="No process"):
+            in_child("^(a)$", "a", "example.org")

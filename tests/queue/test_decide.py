@@ -92,7 +92,8 @@ def test_a_mail_that_is_too_big_fails_alone_whatever_else_the_relay_says_of_it(s
 
 def test_the_code_next_to_it_is_about_the_sender():
     assert decide(Reply(551, "", Stage.MAIL), 0, POLICY).verdict is Verdict.STOP
-    assert decide(Reply(553, "", Stage.MAIL), 0, POLICY).verdict is Verdict.STOP
+    stop = decide(Reply(553, "", Stage.MAIL), 0, POLICY)
+    assert (stop.verdict, stop.wait) == (Verdict.STOP, POLICY.retry.wait)
 
 
 @pytest.mark.parametrize(("code", "text"), [(421, "4.3.2 Shutting down"), (451, "4.3.0 Later"), (450, "")])
@@ -109,5 +110,7 @@ def test_a_line_that_breaks_before_the_end_leaves_no_doubt(stage):
 def test_a_line_that_breaks_before_the_mail_spends_no_try_however_many_there_were():
     decision = decide(Reply(0, "gone", Stage.MAIL), POLICY.retry.tries, POLICY)
     assert (decision.verdict, decision.wait) == (Verdict.REPEAT, timedelta(0))
+    behind = decide(Reply(0, "gone", Stage.MAIL), POLICY.retry.tries, POLICY, others_first=True)
+    assert (behind.verdict, behind.wait) == (Verdict.POSTPONE, POLICY.retry.wait)
     refused = decide(Reply(450, "Later", Stage.MAIL), POLICY.retry.tries, POLICY)
     assert (refused.verdict, refused.wait) == (Verdict.POSTPONE, POLICY.retry.wait)

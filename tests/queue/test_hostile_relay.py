@@ -2,14 +2,17 @@
 waits for ever."""
 
 import tracemalloc
+from base64 import b64encode
 from contextlib import suppress
+from smtplib import SMTPException
 
 import pytest
+from django.core.mail import send_mail as djangos_send_mail
 from django.utils import timezone
 
 from dbmail.exceptions import RelayUnavailable
-from dbmail.models import Attempt, TextOfEmail, send_mail
-from dbmail.service.passes import send_email_requests
+from dbmail.models import Attempt, RelayTrouble, TextOfEmail, send_mail
+from dbmail.service.passes import run_pass, send_email_requests
 
 from ..builders import a_mail
 from ..hostile import HostileRelay, Turn
@@ -302,3 +305,28 @@ def test_mail_that_is_sent_at_once_keeps_to_the_same_protocol(hostile):
         send_mail("Hello", "RSET", "info@example.org", "ann@example.org")
     assert relay.texts == [] and b"RSET" not in relay.commands
     assert send_mail("Hello", "RSET", "info@example.org", "ann@example.org") == 1
+
+
+@pytest.mark.parametrize("hostile", ["one by one"], indirect=True)
+@pytest.mark.parametrize("reply", [b"535 5.7.8 Bad: %s\r\n", b"535-5.7.8\r\n535%s\r\n"], ids=["refused", "no reply"])
+@pytest.mark.parametrize("secret", [b"s3cret", b64encode(b"\0ann\0s3cret")], ids=["as it is", "as it was sent"])
+def test_a_relay_that_repeats_the_password_tells_nobody(hostile, reply, secret, caplog):
+    hostile({2: Turn(reply % secret)}, offers=(b"AUTH PLAIN",), username="ann", password="s3cret")
+    a_mail()
+    told = [run_pass().trouble]
+    hostile({2: Turn(reply % secret)}, offers=(b"AUTH PLAIN",), username="ann", password="s3cret")
+    send_mail("Hello", "Text", "info@example.org", "ann@example.org", fail_silently=True)
+    hostile({2: Turn(reply % secret)}, offers=(b"AUTH PLAIN",), username="ann", password="s3cret")
+    with pytest.raises(SMTPException) as error:
+        djangos_send_mail("Hello", "Text", "info@example.org", ["ann@example.org"])
+    told += [str(error.value), caplog.text, RelayTrouble.objects.get().reason]
+    assert all("535" in text and secret.decode() not in text for text in told), told
+
+
+@pytest.mark.parametrize("early", [b"250 2.0.0 OK\r\n", b"552 5.3.4 No\r\n"])
+def test_django_s_own_mail_is_not_sent_because_of_a_reply_in_the_middle_of_it(hostile, early):
+    relay = hostile(early=early)
+    with pytest.raises(SMTPException, match=r"before it was asked|552 5\.3\.4 No"):
+        djangos_send_mail("Hello", "0123456789abcdef\n" * 500_000, "info@example.org", ["ann@example.org"])
+    assert relay.texts == []
+    assert djangos_send_mail("Hello", "Text", "info@example.org", ["ann@example.org"]) == 1

@@ -620,3 +620,54 @@ class TestParts:
         relay.reply("RCPT", "", "554 5.7.1 No")
         assert cron()[0] == 0
         assert state_of(request) == State.DONE
+
+
+class Mute(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("\udcff"), RuntimeError("a\0b"), RuntimeError("\x1b[2J"), Mute()], ids=ascii
+)
+class TestWhatProjectCodeSays:
+    """What cannot be stored, or not even be said, stops nothing else; and no terminal obeys it."""
+
+    def test_while_mails_are_made(self, relay, monkeypatch, error):
+        self._fail(monkeypatch, get_user_model(), "get_short_name", error)
+        ann = a_user("ann")
+        bad, good = a_request(msgtext="{{ user.get_short_name }}"), a_request()
+        code, _ = cron()
+        assert (code, state_of(bad), state_of(good)) == (70, State.FAILED, State.DONE)
+        assert bad.state_reason.replace("\n", "").isprintable()
+        each_once(relay, ann.username)
+
+    def test_about_the_creator(self, relay, monkeypatch, error):
+        self._fail(monkeypatch, get_user_model(), "get_full_name", error)
+        a_user("ann")
+        bad = a_request(sender="")
+        code, said = cron()
+        assert (code, state_of(bad)) == (70, State.FAILED)
+        assert (bad.state_reason + said).replace("\n", "").isprintable()
+
+    def test_while_a_mail_leaves(self, relay, monkeypatch, error):
+        self._fail(monkeypatch, get_user_model(), "get_full_name", error)
+        row, _ = a_mail(messagerequest=a_request(sender="", state=State.SENDING)), a_mail("bob@example.org")
+        cron()
+        row.refresh_from_db()
+        assert (row.state, row.tries) == ("queued", 1) and row.last_reply.isprintable()
+        each_once(relay, "bob")
+
+    def test_in_a_part_of_a_pass(self, relay, monkeypatch, error):
+        self._fail(monkeypatch, passes, "recover", error)
+        a_mail()
+        code, said = cron()
+        assert code == 75 and "Taking over" in said and said.replace("\n", "").isprintable()
+        each_once(relay, "ann")
+
+    @staticmethod
+    def _fail(monkeypatch, owner, name, error):
+        def fail(*args):
+            raise error
+
+        monkeypatch.setattr(owner, name, fail)

@@ -7,8 +7,9 @@ from dbmail.delivery.smtp import Reply, Stage
 from dbmail.exceptions import RelayUnavailable
 from dbmail.models import RelayTrouble, TextOfEmail
 from dbmail.queue.watch import IN_A_ROW, Run
-from dbmail.service.passes import send_email_requests
+from dbmail.service.passes import run_pass, send_email_requests
 
+from ..builders import a_mail
 from ..smtp import DROP, HANG
 from .test_claim import queued, sending
 
@@ -148,3 +149,28 @@ def test_a_domain_that_hangs_does_not_hold_up_the_others(use_mailer, settings, s
     if connections > 1:  # all others went while the first time-out was still running
         assert max(while_hanging) <= 40 + connections // 2
     assert not RelayTrouble.objects.exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("reply", "state"),
+    [
+        ("555 5.5.4 Unsupported option: SMTPUTF8", State.FAILED),
+        ("553 5.6.7 Non-ASCII addresses not permitted", State.FAILED),
+        ("550 No", State.QUEUED),
+        ("421 4.3.0 Oops", State.QUEUED),
+        (DROP, State.QUEUED),
+    ],
+)
+@pytest.mark.parametrize("is_sick", [False, True])
+def test_one_mail_that_the_relay_does_not_even_begin_keeps_no_others(relay, reply, state, is_sick):
+    """Mail of no broadcast goes first: it would in every pass."""
+    if is_sick:
+        RelayTrouble.objects.create(host=f"127.0.0.1:{relay.port}")
+    relay.on("MAIL", reply, match="SMTPUTF8")
+    bad = a_mail("jörg@example.org")
+    others = queued(sending(), 3)
+    said = [run_pass().trouble for _ in range(3)]
+    bad.refresh_from_db()
+    assert (bad.state, TextOfEmail.objects.filter(state=State.SENT).count()) == (state, len(others))
+    assert said[1:] == ["", ""]

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from dbmail.rendering.text import is_html, text_from_html
 from dbmail.rendering.text_template import mark, split, text_template
 
+from ..effort import at_most
+
 
 @pytest.mark.parametrize(
     "source",
@@ -59,6 +61,31 @@ def test_html_becomes_text_without_marks(html, text):
 @given(st.text(alphabet="<>/!-&;#\"'= ahrefscriptylbodx[]()0\n\ue000", max_size=80))
 def test_no_garbage_breaks_it(html):
     assert isinstance(text_from_html(html), str)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "<a ", "<!--", "](<", "<![CDATA[", "<?", "</", "<a href='", "&", "<a b=\"'", "<p>", "<q>", "<li>", "<ul><li>x",
+        "<ul>", "<blockquote>x", "<blockquote><pre>\n", "<a href=x>y</a>",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("end", ["", ">"])
+def test_no_html_takes_longer_than_the_limit(unit, end, settings):
+    settings.DBMAIL = {**settings.DBMAIL, "TEXT_LIMITS": {"SECONDS": 0.3}}
+    html = "<html>" + unit * (200_000 // len(unit)) + end
+    with at_most(1.5):
+        text = text_from_html(html)
+    assert len(text) < 5_000_000
+
+
+def test_what_takes_too_long_keeps_its_words(settings):
+    settings.DBMAIL = {**settings.DBMAIL, "TEXT_LIMITS": {"SECONDS": 0.01}}
+    assert text_from_html("<html>" + "<p>Tom &amp; Ann</p>\n" * 5000) == "Tom & Ann\n" * 5000
+
+
+def test_a_tag_that_never_ends_costs_nothing_before_it():
+    assert text_from_html("<html><p>Dear <b>Ann</b>, 1 < 2 <b") == "Dear Ann, 1 < 2 <b\n"
 
 
 # fmt: off

@@ -12,7 +12,7 @@ from django.utils import timezone
 from dbmail.models import Forward, IncomingMessage, MessageRequest, Suppression, TextOfEmail
 from dbmail.service.passes import process_messages, run_pass, send_email_requests
 from dbmail.suppression import tokens
-from dbmail.suppression.entries import Entry, lift, replaces, stopped, suppress, suppress_many, suppressed
+from dbmail.suppression.entries import NewSuppression, lift, replaces, stopped, suppress, suppress_many, suppressed
 
 from ..builders import a_mail, a_request
 
@@ -28,15 +28,23 @@ def soon(days=1):
 @pytest.mark.parametrize(
     ("new", "old", "answer"),
     [
-        (Entry(ANN, Reason.UNSUBSCRIBED), Entry(ANN, Reason.BOUNCED), True),
-        (Entry(ANN, Reason.COMPLAINED), Entry(ANN, Reason.BOUNCED, expires_at=soon()), True),
-        (Entry(ANN, Reason.BOUNCED), Entry(ANN, Reason.UNSUBSCRIBED), False),
-        (Entry(ANN, Reason.UNSUBSCRIBED), Entry(ANN, Reason.MANUAL), False),
-        (Entry(ANN, Reason.BOUNCED), Entry(ANN, Reason.BOUNCED, expires_at=soon()), True),
-        (Entry(ANN, Reason.BOUNCED, expires_at=soon(1)), Entry(ANN, Reason.BOUNCED, expires_at=soon(2)), False),
-        (Entry(ANN, Reason.BOUNCED, expires_at=soon(3)), Entry(ANN, Reason.BOUNCED, expires_at=soon(2)), True),
-        (Entry(ANN, Reason.BOUNCED), Entry(ANN, Reason.BOUNCED), False),
-        (Entry(ANN, Reason.BOUNCED), Entry(ANN, Reason.MANUAL, expires_at=soon(-1)), True),
+        (NewSuppression(ANN, Reason.UNSUBSCRIBED), NewSuppression(ANN, Reason.BOUNCED), True),
+        (NewSuppression(ANN, Reason.COMPLAINED), NewSuppression(ANN, Reason.BOUNCED, expires_at=soon()), True),
+        (NewSuppression(ANN, Reason.BOUNCED), NewSuppression(ANN, Reason.UNSUBSCRIBED), False),
+        (NewSuppression(ANN, Reason.UNSUBSCRIBED), NewSuppression(ANN, Reason.MANUAL), False),
+        (NewSuppression(ANN, Reason.BOUNCED), NewSuppression(ANN, Reason.BOUNCED, expires_at=soon()), True),
+        (
+            NewSuppression(ANN, Reason.BOUNCED, expires_at=soon(1)),
+            NewSuppression(ANN, Reason.BOUNCED, expires_at=soon(2)),
+            False,
+        ),
+        (
+            NewSuppression(ANN, Reason.BOUNCED, expires_at=soon(3)),
+            NewSuppression(ANN, Reason.BOUNCED, expires_at=soon(2)),
+            True,
+        ),
+        (NewSuppression(ANN, Reason.BOUNCED), NewSuppression(ANN, Reason.BOUNCED), False),
+        (NewSuppression(ANN, Reason.BOUNCED), NewSuppression(ANN, Reason.MANUAL, expires_at=soon(-1)), True),
     ],
 )
 def test_what_a_person_decided_outlasts_what_a_server_said(new, old, answer):
@@ -76,7 +84,7 @@ def test_an_administrator_says_why_and_it_is_kept():
 
 
 def test_many_are_entered_in_few_queries_each_once():
-    entries = [Entry(f"n{n % 900}@Example.org", Reason.MANUAL) for n in range(2000)]
+    entries = [NewSuppression(f"n{n % 900}@Example.org", Reason.MANUAL) for n in range(2000)]
     with CaptureQueriesContext(connection) as queries:
         changed = suppress_many(entries)
     assert len(changed) == Suppression.objects.count() == 900

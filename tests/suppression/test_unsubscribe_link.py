@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from dbmail.models import Suppression, TextOfEmail
 from dbmail.rendering.message import MessageRenderer
 from dbmail.suppression import tokens
-from dbmail.suppression.tokens import PLACE
+from dbmail.suppression.tokens import PLACEHOLDER
 from testproject.outreach.models import Profile
 
 from ..builders import a_request, a_user
@@ -27,7 +27,7 @@ def test_each_address_has_its_own_link_in_html_and_text(client):
     Profile.objects.create(user=ann, guardian_email="guardian@example.org")
     a_request(msgtext=HTML, sendto_fn_name="send_to_self_and_guardian").process()
     for mail in TextOfEmail.objects.all():
-        assert PLACE not in mail.msgtext + mail.plaintext
+        assert PLACEHOLDER not in mail.msgtext + mail.plaintext
         token = token_in(mail.msgtext)
         assert tokens.read(token).address == mail.address
         assert token_in(mail.plaintext) == token

@@ -30,8 +30,6 @@ class Migration(migrations.Migration):
                 ("handle", models.CharField(max_length=50, unique=True)),
                 ("contact_email", models.EmailField(blank=True, max_length=254)),
                 ("full_name", models.CharField(blank=True, max_length=200)),
-                ("is_active", models.BooleanField(default=True)),
-                ("is_staff", models.BooleanField(default=False)),
                 (
                     "groups",
                     models.ManyToManyField(

@@ -1,4 +1,4 @@
-"""What kind of thing a Python object is to a template; of a kind that is not known to be harmless it shows nothing."""
+"""The shape of a Python object as a template sees it; of a shape that is not known to be harmless it shows nothing."""
 
 import datetime
 import decimal
@@ -63,7 +63,7 @@ class Screen:
     __slots__ = ()
 
 
-class Kind(Enum):
+class Shape(Enum):
     PLAIN = "text, numbers, dates: shown as they are"
     SHOWN = "already behind a Shown"
     MODEL = "a model instance: fields, relations, the project's own methods"
@@ -81,34 +81,34 @@ class Kind(Enum):
 
 
 @lru_cache(maxsize=1024)
-def kind_of(cls: type) -> Kind:
+def shape_of(cls: type) -> Shape:
     if issubclass(cls, Screen):
-        return Kind.SHOWN
+        return Shape.SHOWN
     if issubclass(cls, _PLAIN):
-        return Kind.PLAIN
+        return Shape.PLAIN
     if issubclass(cls, Model):
-        return Kind.MODEL
+        return Shape.MODEL
     if issubclass(cls, QuerySet | BaseManager):
-        return Kind.QUERY
+        return Shape.QUERY
     if issubclass(cls, File):
-        return Kind.FILE
+        return Shape.FILE
     if issubclass(cls, Promise | PathLike):
-        return Kind.TEXT
+        return Shape.TEXT
     if issubclass(cls, LazyObject):
-        return Kind.NEVER if issubclass(cls, LazySettings) else Kind.LAZY
+        return Shape.NEVER if issubclass(cls, LazySettings) else Shape.LAZY
     if issubclass(cls, EnumMeta):
-        return Kind.ENUM
+        return Shape.ENUM
     if issubclass(cls, Mapping):
-        return Kind.MAPPING
+        return Shape.MAPPING
     if issubclass(cls, tuple) and hasattr(cls, "_fields"):
-        return Kind.ROW
+        return Shape.ROW
     if issubclass(cls, (type, *_NEVER)):
-        return Kind.NEVER
+        return Shape.NEVER
     package = cls.__module__.partition(".")[0]
     if issubclass(cls, Iterator) and package in ("builtins", "itertools", "collections"):
-        return Kind.ITERATOR
+        return Shape.ITERATOR
     if issubclass(cls, (list, tuple, Set, ValuesView, deque)):
-        return Kind.LIST
+        return Shape.LIST
     if package == "django" or (package in sys.stdlib_module_names and package not in _DATA_MODULES):
-        return Kind.NEVER
-    return Kind.OBJECT
+        return Shape.NEVER
+    return Shape.OBJECT
