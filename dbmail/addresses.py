@@ -11,9 +11,11 @@ from django.utils.translation import gettext as _
 
 from .exceptions import AddressError
 
-_MAX_LENGTH = 320  # 64 + "@" + 255, RFC 3696 erratum 1690
-#: What text is taken for addresses: Python's parser calls itself at each bracket and colon, and is slow with length.
+#: Longest address, in characters: 64 + "@" + 255 (RFC 3696, erratum 1690).
+_MAX_LENGTH = 320
+#: Longest text that is parsed for addresses, in characters: Python's parser is slow with length.
 _MAX_TEXT = 2000
+#: Most opening brackets, and most colons, in such a text: Python's parser recurses at each.
 _MAX_SIGNS = 50
 #: RFC 1035, 2.3.4; Python needs the square of a label's length to find out that it is too long.
 _MAX_LABEL = 63
@@ -70,8 +72,8 @@ def parse_mailbox(text: str) -> Mailbox:
 
 
 def addresses_in(text: str) -> list[tuple[str, str]]:
-    """(name, address) of each mailbox in a list of them, as written: an address may be none. Raises AddressError
-    where the list is too long or too deep to be taken apart."""
+    """(name, address) of each mailbox in a list of them, as written: it is not checked whether the address is
+    valid. Raises AddressError where the text is too long or too deeply nested to be parsed."""
     if len(text) > _MAX_TEXT or text.count("(") > _MAX_SIGNS or text.count(":") > _MAX_SIGNS:
         raise AddressError(_("%(address)r... is too long or too nested for addresses.") % {"address": text[:60]})
     return getaddresses([text])

@@ -14,10 +14,13 @@ from django.utils.translation import gettext as _
 from .addresses import check_address, domain_of, normalise
 from .exceptions import AddressError, WrongValue
 
+#: A rate as the setting has it: count, number of units, unit.
 _RATE = re.compile(r"(\d{1,9})\s*/\s*(\d{0,6})\s*(s|min|h|d)")
+#: A rate as people write it, for the hint: "500 per hour", "20 / minute".
 _IN_WORDS = re.compile(
     r"([1-9]\d{0,8})\s*(?:/|per|an?)\s*(\d{0,6})\s*(s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)"
 )
+#: How long each unit of a rate lasts.
 _UNITS = {
     "s": timedelta(seconds=1),
     "min": timedelta(minutes=1),
@@ -28,7 +31,7 @@ _UNITS = {
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """At most `count` mails in any stretch of time as long as `window`."""
+    """At most `count` mails within any period of length `window`."""
 
     count: int
     window: timedelta
@@ -111,7 +114,7 @@ def _rate(key: str, value: Any) -> Rate:
 
 
 def _meant(value: Any) -> str:
-    """What "500 per hour" or "20 / minute" is written as; "" where it is not that plain."""
+    """How a rate in words ("500 per hour", "20 / minute") is written in the setting; "" if it is not understood."""
     said = _IN_WORDS.fullmatch(str(value).strip().lower())
     if not said:
         return ""

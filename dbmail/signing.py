@@ -1,7 +1,8 @@
 """Short signatures for what goes into every mail: return paths and unsubscribe tokens.
 
-Django's Signer derives its key anew for each signature, which at two a mail is a tenth of the time of sending it. The
-construction is the same: HMAC-SHA256 (RFC 2104) under a key that SECRET_KEY and a purpose give.
+Django's Signer derives its key anew for each signature. With two signatures a mail, that would be a tenth of the time
+of sending it, so the derived key is kept here. The construction is the same: HMAC-SHA256 (RFC 2104) under a key that
+SECRET_KEY and a purpose give.
 """
 
 import hmac
@@ -15,13 +16,15 @@ from django.utils.encoding import force_bytes
 
 
 def mac(purpose: str, value: str) -> str:
-    """The signature of `value` for one purpose, in hexadecimal (64 digits; cut off what is not needed)."""
+    """The signature of `value` for `purpose`: 64 hexadecimal digits, of which the caller may use the first ones."""
     return _mac(purpose, value, settings.SECRET_KEY)
 
 
 def is_signed(purpose: str, value: str, given: str, length: int) -> bool:
-    """Whether `given` is the first `length` digits of the signature, by SECRET_KEY or a retired one
-    (SECRET_KEY_FALLBACKS)."""
+    """Whether `given` is the first `length` digits of the signature of `value` for `purpose`.
+
+    SECRET_KEY counts, and each of SECRET_KEY_FALLBACKS. Compares in constant time.
+    """
     claimed = given.encode("utf-8", "replace")
     return any(hmac.compare_digest(_mac(purpose, value, key)[:length].encode(), claimed) for key in _keys())
 

@@ -18,17 +18,21 @@ from django.utils.translation import gettext as _
 
 from ..exceptions import DbmailError
 
-#: The header of a message, in bytes, its fields, and the bytes of one field. Exim stops at a megabyte of header,
-#: Postfix at 100 kB a field.
+#: Bytes that the header of a message may have. Exim allows a megabyte.
 HEADER = 500_000
+#: Fields that a header may have.
 FIELDS = 1_000
+#: Bytes that one field may have; as much as Postfix allows.
 FIELD = 100_000
-#: What the parser gets to see: bytes and lines from the beginning, parts, and parts around a part.
+#: Bytes from the beginning of a message that the parser sees.
 BYTES = 500_000
+#: Lines from the beginning of a message that the parser sees.
 LINES = 20_000
+#: Parts that a message may have.
 PARTS = 500
+#: Parts that may stand around one part.
 DEPTH = 20
-#: A longer field is empty to the parser: cut, it could say something else than it did.
+#: Characters of a field that the parser sees. A longer field is empty to it: cut, it could say something else.
 PARSED_FIELD = 1_000
 
 _LINE_END = re.compile(rb"\r\n?|\n")

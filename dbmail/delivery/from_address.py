@@ -32,20 +32,22 @@ def check_sender(text: str) -> Mailbox:
 
 
 def allowed(mailbox: Mailbox) -> bool:
+    """Whether the mailbox's domain is one of DBMAIL["FROM_DOMAINS"]."""
     return any(domain_matches(mailbox.domain, domain) for domain in config().from_domains)
 
 
 class Author(NamedTuple):
-    """The mailbox in From, and the one that answers go to where that is another."""
+    """The mailbox in From, and the one in Reply-To, None where replies go to From."""
 
     sender: Mailbox
     reply_to: Mailbox | None = None
 
 
 def author(request: MessageRequest) -> Author:
-    """The request's sender; without one its creator, who stands in Reply-To where From may not hold the address.
+    """Who stands in From: the request's sender or, if it has none, its creator.
 
-    Raises AddressError, SenderNotAllowed for a sender that was entered and cannot be used.
+    A creator whose address From may not hold stands in Reply-To, and DEFAULT_FROM_EMAIL in From. Raises AddressError
+    or SenderNotAllowed for a sender (or DEFAULT_FROM_EMAIL) that cannot be used.
     """
     if request.sender and request.sender.strip():
         return Author(check_sender(request.sender))

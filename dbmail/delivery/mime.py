@@ -13,7 +13,9 @@ from functools import lru_cache
 
 from ..addresses import Mailbox, wire_address
 
-_LINE = 998  # RFC 5322, 2.1.1, without CRLF
+#: Longest line that is allowed, in characters without CRLF (RFC 5322, 2.1.1).
+_LINE = 998
+#: Length at which header lines are folded, in characters.
 _FOLD = 76
 # A name without any of these needs neither quotes nor encoding (RFC 5322, 3.2.3; RFC 2047).
 _SPECIAL = re.compile(r"[^A-Za-z0-9 '*+/_-]|=\?")

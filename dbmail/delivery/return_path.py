@@ -7,8 +7,10 @@ from ..conf import config
 from ..exceptions import InvalidToken
 from ..signing import is_signed, mac
 
+#: Keeps these signatures apart from those of unsubscribe tokens and other things that dbmail signs.
 _PURPOSE = "dbmail.return_path"
-_MAC_LENGTH = 16  # hex digits; 64 bits, and a guess costs a mail
+#: Length of the signature in hex digits: 64 bits are enough, since each guess costs a mail.
+_MAC_LENGTH = 16
 
 
 def signed(mail_id: int) -> str:

@@ -10,12 +10,13 @@ from ..exceptions import AddressError
 from ..times import project_time
 from .events import NewEvent, Reject, Type, record_events
 
-#: Enhanced status codes (RFC 3463) of a mailbox that is there and does not take this mail now.
+#: Enhanced status codes (RFC 3463) which do not show that the address is bad: the mailbox exists, but is full, busy
+#: or refuses this one mail.
 _NOT_THE_ADDRESS = re.compile(r"\b(4\.\d{1,3}\.\d{1,3}|5\.2\.[2-9]|5\.[3-7]\.\d{1,3})\b")
 
 
 def connect() -> None:
-    """Listen to the signal, once however often it is called."""
+    """Connect `on_tracking` to anymail's signal. Safe to call more than once."""
     from anymail.signals import tracking
 
     tracking.connect(on_tracking, dispatch_uid="dbmail.feedback.anymail")
@@ -54,7 +55,7 @@ def new_event(event: Any, esp_name: str) -> NewEvent | None:
 
 
 def _is_hard(event_type: str, reject: str, reply: str) -> bool:
-    """Whether the address is no good. anymail calls what is only delayed deferred, and the rest bounced."""
+    """Whether the event shows that the address is bad. (Mail that is only delayed is "deferred" for anymail.)"""
     if event_type != Type.BOUNCED:
         return False
     return reject == Reject.INVALID or (reject == Reject.BOUNCED and not _NOT_THE_ADDRESS.search(reply))

@@ -1,4 +1,4 @@
-"""What providers and other servers tell about our mail: kept as events, and suppressions where they follow."""
+"""Store what providers and other servers tell about our mail, and suppress the addresses that it shows to be bad."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -17,14 +17,15 @@ from ..models import IncomingMessage, MailEvent, Suppression, TextOfEmail
 from ..suppression.entries import NewSuppression, ends_at, suppress_all
 from .reports import Kind, Outcome, Report
 
+# Short names for words that this file uses on nearly every line.
 Type, Reject, Reason = MailEvent.Type, MailEvent.Reject, Suppression.Reason
-#: Events that are looked up, stored and acted on together.
+#: Events that are stored in one transaction.
 CHUNK = 1000
-#: Levels of a provider's own JSON that are kept.
+#: Levels of a provider's own JSON that are kept as such; what lies deeper is kept as text.
 _DEEPEST = 6
-#: Refusals that say something of the sender or of one mail, and nothing of the address.
+#: Reject reasons that are about the sender or one mail, not about the address.
 _NOT_ITS_FAULT = (Reject.BLOCKED, Reject.SPAM, Reject.UNSUBSCRIBED)
-#: Why a provider rejects an address for good; anything else is a bounce.
+#: The suppression's reason for a reject reason; for any other it is BOUNCED.
 _REASONS: dict[str, str] = {Reject.SPAM: Reason.COMPLAINED, Reject.UNSUBSCRIBED: Reason.UNSUBSCRIBED}
 
 
@@ -54,9 +55,9 @@ class NewEvent:
 
 
 def record_events(events: Iterable[NewEvent]) -> list[MailEvent]:
-    """Store the events that are new, and suppress addresses as they demand; the rows that were made.
+    """Store the events that are not known yet, suppress addresses as they demand, and return the new rows.
 
-    Takes any number in bounded memory but for what it returns, each 1,000 in one transaction and a few queries.
+    Takes any number of events; only the returned list grows with them. Every `CHUNK` of them is one transaction.
     """
     made: list[MailEvent] = []
     for chunk in _chunks(events):
@@ -65,7 +66,7 @@ def record_events(events: Iterable[NewEvent]) -> list[MailEvent]:
 
 
 def count_events(events: Iterable[NewEvent]) -> int:
-    """As `record_events`, for how many were new: nothing is kept in memory."""
+    """Like `record_events`, but returns only how many events were new, so that memory does not grow."""
     return sum(len(_record(chunk)) for chunk in _chunks(events))
 
 
@@ -93,7 +94,8 @@ def _record(events: list[NewEvent]) -> list[MailEvent]:
 def consequence(event: NewEvent, scope: str = "", crowded: bool = False) -> NewSuppression | None:
     """What an event means for its address: an entry for the suppression table, or None.
 
-    `scope` is that of the mail, "" if it is not known; `crowded`: soft bounces have reached the limit.
+    `scope` is that of the mail, "" if it is not known; `crowded`: whether the address's soft bounces
+    have reached the limit of DBMAIL["BOUNCE_REST"].
 
     | event | entry |
     |-|-|
@@ -186,7 +188,7 @@ def _row(event: NewEvent, mail_id: int | None) -> MailEvent:
 
 
 def _storable(value: Any, depth: int = 0) -> Any:
-    """JSON data that every database takes: no NUL, no half of a character, no infinity, nothing deep."""
+    """`value` as JSON that every database takes: without NUL, lone surrogates, infinity, NaN or deep nesting."""
     if isinstance(value, str):
         return value.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, float) and not math.isfinite(value):
@@ -201,7 +203,7 @@ def _storable(value: Any, depth: int = 0) -> Any:
 
 
 def _addresses_with_many_soft_bounces(rows: list[MailEvent]) -> set[str]:
-    """Those of the rows' addresses whose soft bounces have reached the limit, these included."""
+    """Those addresses in `rows` whose soft bounces, these rows included, have reached the limit."""
     bounced = {row.address for row in rows if row.event_type == Type.BOUNCED and not row.is_hard}
     if not bounced:
         return set()
@@ -217,10 +219,10 @@ def _addresses_with_many_soft_bounces(rows: list[MailEvent]) -> set[str]:
 
 
 def record(report: Report, mail: TextOfEmail, incoming: IncomingMessage | None = None) -> list[MailEvent]:
-    """Note what a report says about `mail`, which the caller has proved it to be about.
+    """Store what `report` says about `mail`. The caller has proved that the report is about this mail.
 
-    The mail had one recipient: an outcome for another address (where that one forwards to) counts for it too,
-    but never as hard. The same report again changes nothing.
+    A mail has one recipient. If the report only has outcomes for other addresses, the recipient forwards there:
+    the first of them counts for the recipient too, but never as hard. The same report again changes nothing.
     """
     outcomes = [outcome for outcome in report.outcomes if outcome.address in (mail.address, "")]
     if not outcomes:

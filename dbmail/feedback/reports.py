@@ -17,11 +17,37 @@ from ..processes import interpreter
 
 #: Enhanced status codes (RFC 3463) that say the address itself is no good, now and later.
 BAD_ADDRESS = re.compile(r"5\.1\.(?:[0-3]|6|10)|5\.2\.1")
-#: Refused for good, but the mailbox may be there tomorrow: full, too large, policy, spam, content.
+#: Any enhanced status code in a text, in its three numbers (RFC 3463).
 _STATUS = re.compile(r"\b([245])\.(\d{1,3})\.(\d{1,3})\b")
+#: Characters of the other server's words that are kept.
 _LONGEST_TEXT = 1000
+#: Recipients that are read from one report.
 _MOST_RECIPIENTS = 100
+#: Parts inside parts that are followed.
 _DEEPEST = 20
+#: Processor seconds that flufl.bounce may use on one message, in its own process.
+_SECONDS = 1
+#: Seconds of the clock after which that process is ended: a busy machine gives it less than a whole processor.
+_PATIENCE = 15
+#: Bytes of an odd bounce that are read: its server says why before it returns the message.
+_READ = 200_000
+#: Lines of an odd bounce that are read.
+_LINES = 3_000
+#: Failed addresses that are taken from one odd bounce.
+_MOST = 100
+#: An enhanced status code in running text: 5.1.1, but not the 5.1.1 in 192.5.1.1 or in version 5.1.1.2.
+_ODD_STATUS = re.compile(r"(?<![\d.])([45]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)")
+# Arguments: where to look for modules, as JSON, and seconds. The message is on its stdin; it answers with the
+# addresses that failed for now, and those that failed for good.
+_CHILD = """
+import json, resource, sys
+resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[2]),) * 2)
+sys.path[:] = json.loads(sys.argv[1])
+from email import message_from_bytes
+from flufl.bounce import all_failures
+found = all_failures(message_from_bytes(sys.stdin.buffer.read()))
+print(json.dumps([sorted(a if isinstance(a, str) else a.decode("latin-1") for a in kind) for kind in found]))
+"""
 
 
 class Kind(StrEnum):
@@ -39,9 +65,10 @@ class Kind(StrEnum):
 class Outcome:
     """What a report says of one recipient."""
 
+    #: The recipient, normalised; "" where the report does not show it.
     address: str
     kind: Kind
-    #: The address will never work; a full mailbox or a policy is not that.
+    #: Whether the address will never work. A full mailbox or a policy does not make it so.
     is_hard: bool = False
     #: Enhanced status code, "5.1.1", or "".
     status: str = ""
@@ -51,17 +78,22 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One report. `source` is dsn or arf; `message_id` that of the returned message, "" where it is not shown."""
+    """A report, and what it tells of the mail that it is about (the "returned message")."""
 
+    #: How it was written: "dsn" (RFC 3464), "arf" (RFC 5965), or "bounce" for a bounce in other words.
     source: str
     outcomes: tuple[Outcome, ...]
+    #: Message-ID of the returned message without its angle brackets; "" where the report does not show it.
     message_id: str = ""
-    #: Return path of the returned message, where it is shown.
+    #: Return path of the returned message; "" where the report does not show it.
     return_path: str = ""
 
 
 def parse(raw: bytes) -> Report | None:
-    """The report in a message, or None where it is no report that we know. Raises Excess, and nothing else."""
+    """The report that `raw` (a whole message) holds, or None if it is not a DSN or ARF report.
+
+    Raises Excess where the message has too many parts, and nothing else.
+    """
     try:
         parts = _parts(parsed(raw))
         return _dsn(parts) or _arf(parts)
@@ -72,7 +104,7 @@ def parse(raw: bytes) -> Report | None:
 
 
 def _parts(message: Message, depth: int = 0) -> list[Message]:
-    """The parts that a report is made of, not those of the message that it returns."""
+    """The parts of a report, without the parts of the message that it returns."""
     if depth > _DEEPEST:
         return []
     kind = message.get_content_type()
@@ -105,7 +137,8 @@ def _dsn(parts: list[Message]) -> Report | None:
 def _blocks(status: Message) -> list[Message]:
     """The per-message block and those of the recipients.
 
-    `email` parses them as messages of fields; of the newer type, only the first, the others are its text.
+    For message/delivery-status, `email` parses each block as a message of its own. For message/global-delivery-status
+    it parses only the first one and leaves the others in its body as text.
     """
     payload = status.get_payload()
     blocks = [block for block in payload if isinstance(block, Message)] if isinstance(payload, list) else [status]
@@ -199,28 +232,6 @@ def _character(found: re.Match[str]) -> str:
 def _enhanced(text: str) -> str:
     found = _STATUS.search(text)
     return found.group(0) if found else ""
-
-
-#: Seconds of the processor that it gets, and of the clock on a machine that has other things to do.
-_SECONDS = 1
-_PATIENCE = 15
-#: Bytes and lines that are looked at: such a server says what it has to say before it returns the message.
-_READ = 200_000
-_LINES = 3_000
-_MOST = 100
-# 5.1.1, but not the 5.1.1 of 192.5.1.1 or of version 5.1.1.2.
-_ODD_STATUS = re.compile(r"(?<![\d.])([45]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)")
-# Arguments: where to look for modules, as JSON, and seconds. The message is on its stdin; it answers with the
-# addresses that failed for now, and those that failed for good.
-_CHILD = """
-import json, resource, sys
-resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[2]),) * 2)
-sys.path[:] = json.loads(sys.argv[1])
-from email import message_from_bytes
-from flufl.bounce import all_failures
-found = all_failures(message_from_bytes(sys.stdin.buffer.read()))
-print(json.dumps([sorted(a if isinstance(a, str) else a.decode("latin-1") for a in kind) for kind in found]))
-"""
 
 
 def parse_odd(raw: bytes) -> Report | None:

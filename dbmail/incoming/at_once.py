@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 def send_at_once(forward: int, seconds: float) -> SendReport:
-    """Send copies of the Forward of this key for at most so many seconds; the mail under way is finished after that.
+    """Send copies of the Forward with the key `forward` for `seconds`, then finish the mail under way and stop.
 
     A relay that cannot be reached within that time costs nothing: the copies stay in the queue.
     """
@@ -32,8 +32,10 @@ def send_at_once(forward: int, seconds: float) -> SendReport:
 
 
 def tell_of_refusals(forward: int, report: SendReport) -> None:
-    """The notice that a pass would give of copies refused for good. None for mail of machines: the notice itself may
-    come back here as mail for an address of ours, and be refused again."""
+    """Report copies that were refused for good, as a pass would.
+
+    Not for mail written by a machine: the report may itself come to an address of ours and be refused again.
+    """
     if not report.failures:
         return
     row = Forward.objects.filter(pk=forward).first()

@@ -6,7 +6,12 @@ from dataclasses import dataclass, field
 
 from ..addresses import ascii_domain
 
+<<<<<<< HEAD
 _NAME = re.compile(r"[ \t\r\n]*([!#-'*-:<-~]+)(?=[ \t\r\n;(]|$)")
+=======
+#: The authserv-id at the beginning of an Authentication-Results field.
+_NAME = re.compile(r"\s*([^\s;()\"]+)(?=[\s;(]|$)")
+>>>>>>> w-words
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +24,16 @@ class Result:
 
 
 def results(values: Iterable[str], authserv_ids: Iterable[str]) -> tuple[Result, ...]:
-    """What the fields say that bear one of our own names; the others anybody can have written.
+    """The results in those Authentication-Results fields (`values`) that carry one of `authserv_ids`.
 
+<<<<<<< HEAD
     Our own server writes its name plainly, first, and with no version but 1. Whoever writes it in another way,
     with an invisible character or a letter that is only equal in lower case (the Kelvin sign and k), wants to get
     past a server that takes away the fields with its name. So `values` are as they came, folds and all.
+=======
+    Anybody can have written the others. Our own server writes its name first, plainly and with version 1 at most; a
+    field with another spelling was made to get past the server, which removes fields with its name. It is ignored.
+>>>>>>> w-words
     """
     ours = {name.lower() for name in authserv_ids}
     found: list[Result] = []
@@ -72,7 +82,7 @@ def _words(part: str) -> list[str]:
 
 
 def _result(words: list[str]) -> Result | None:
-    """The result that a part tells; None where it tells none, or one property in two ways."""
+    """The result in one part of a field; None where there is none, or where a property has two values."""
     pairs = [(name.lower(), value.lower()) for name, _equals, value in (word.partition("=") for word in words)]
     if not pairs or not pairs[0][1]:
         return None
@@ -106,6 +116,6 @@ def vouched_by(domain: str, found: Iterable[Result]) -> str:
 
 
 def aligned(signer: str, domain: str) -> bool:
-    """Whether `signer` is `domain` or one above it (never a top-level domain)."""
+    """Whether `signer` is `domain` or a domain above it (never a top-level domain)."""
     signer, domain = ascii_domain(signer.rstrip(".").lower()), ascii_domain(domain.lower())
     return bool(signer) and (signer == domain or ("." in signer and domain.endswith("." + signer)))

@@ -11,19 +11,22 @@ from ..delivery.header_block import HeaderBlock, readable
 from ..exceptions import AddressError
 from .authentication import Result, results
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
-#: Ours is a local part and a domain at the most; what is cut is none of ours.
+#: Characters of a List-Id that are kept. Our own are shorter (local part and domain), so a longer one is not ours.
 _LONGEST_LIST_ID = 400
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What the MTA said beside the message. `sender` is empty for the null sender."""
+    """What the MTA told us about the message besides its bytes: the recipient and more."""
 
+    #: Of the recipient, as written: case and +tag are kept.
     local_part: str
     domain: str
+    #: The envelope sender; "" for the null sender (RFC 5321, 4.5.5).
     sender: str = ""
+    #: The MTA's own name for the message; "" where it gave none.
     queue_id: str = ""
 
     @property
@@ -40,19 +43,28 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The marks that the rules look at."""
+    """What the rules look at."""
 
+    #: Bytes of the whole message.
     size: int = 0
     #: The one author, or None where From is missing, doubled, or not one address.
     author: Mailbox | None = None
     subject: str = ""
+    #: Without its angle brackets; "" where there is none.
     message_id: str = ""
+    #: How many Received fields there are.
     received: int = 0
+    #: The List-Ids (RFC 2919), lower-case, without angle brackets.
     list_ids: frozenset[str] = frozenset()
+    #: The addresses in X-Loop, lower-case.
     loops: frozenset[str] = frozenset()
+    #: The keyword of Auto-Submitted (RFC 3834), lower-case.
     auto_submitted: str = "no"
+    #: The word in Precedence, lower-case.
     precedence: str = ""
+    #: Whether an answering machine or a reporting server wrote it.
     is_auto_reply: bool = False
+    #: What our own MTA says of the author (Authentication-Results, RFC 8601).
     results: tuple[Result, ...] = field(default=())
     #: Why the message cannot be acted on as it is, in words; "" where it can be read.
     unreadable: str = ""
@@ -63,7 +75,7 @@ def read(header: HeaderBlock, size: int, authserv_ids: tuple[str, ...] = ()) -> 
     try:
         return _read(header, size, authserv_ids)
     except Exception as error:  # whatever a parser meets in it will be there again: a person looks, no server retries
-        logger.exception("The header of a message cannot be read.")
+        log.exception("The header of a message cannot be read.")
         said = _("Its header cannot be read: %(error)s") % {"error": f"{type(error).__name__}: {error}"[:200]}
         return Facts(size=size, unreadable=said)
 
@@ -86,9 +98,9 @@ def _read(header: HeaderBlock, size: int, authserv_ids: tuple[str, ...]) -> Fact
 
 
 def content_hash(header: HeaderBlock, body: bytes, queue_id: str) -> str:
-    """SHA-256 over what is equal when one message comes twice: trace fields differ each time, these do not.
+    """SHA-256, in hexadecimal, of what stays equal when a message comes twice: not the trace fields.
 
-    Without Message-ID and Date two different messages could look alike: there the MTA's queue id counts too.
+    Without Message-ID and Date two different messages could look alike, so there the MTA's queue id counts too.
     """
     digest = hashlib.sha256()
     for name in ("message-id", "date", "from", "subject"):

@@ -14,6 +14,7 @@ from .rewrite import ListStyle, for_alias, for_list
 from .route import Plan
 from .rules import list_id
 
+#: Copies that are inserted in one query.
 _CHUNK = 500
 
 

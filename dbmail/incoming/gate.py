@@ -31,7 +31,7 @@ from .route import Plan, make_plan
 from .rules import EX_NOUSER, EX_OK, EX_TEMPFAIL, Decision, Verdict
 from .store import KEPT_OF_TOO_LARGE, store
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 _MAX_LOCAL_PART = 64  # octets, RFC 5321, 4.5.3.1.1
 _MAX_ADDRESS = 320
@@ -64,7 +64,7 @@ def receive(
             for forward_id in Forward.objects.filter(incoming=message).values_list("pk", flat=True):
                 send(forward_id)
         except Exception:  # the copies are in the queue: whatever went wrong, the next pass sends them
-            logger.exception("The copies of message %s could not be sent at once.", message.pk)
+            log.exception("The copies of message %s could not be sent at once.", message.pk)
     return decision
 
 
@@ -82,8 +82,13 @@ def _receive(envelope: Envelope, raw: bytes, size: int) -> tuple[Decision, Incom
             return Decision(Verdict.DROP, "duplicate", said, message.exit_code), message
         return act(message, size=size), message
     except Exception as error:  # the boundary: whatever it is, the MTA keeps the message and tries again
+<<<<<<< HEAD
         logger.exception("A message for %s could not be taken in.", envelope.recipient)
         return Decision(Verdict.REJECT, "error", in_words(error), EX_TEMPFAIL), None
+=======
+        log.exception("A message for %s could not be taken in.", envelope.recipient)
+        return Decision(Verdict.REJECT, "error", f"{type(error).__name__}: {error}", EX_TEMPFAIL), None
+>>>>>>> w-words
 
 
 def preview(envelope: Envelope, raw: bytes, but: int | None = None) -> Plan:
@@ -119,7 +124,7 @@ def act(message: IncomingMessage, *, approved: bool = False, size: int | None = 
         said = _("Message %(number)s is done already.") % {"number": message.pk}
         return Decision(Verdict.DROP, "duplicate", said, message.exit_code)
     copies = len(plan.recipients) if decision.verdict == Verdict.SEND else 0
-    logger.info("Message %s: %s by %s, %d copies", message.pk, decision.verdict, decision.rule, copies)
+    log.info("Message %s: %s by %s, %d copies", message.pk, decision.verdict, decision.rule, copies)
     return decision
 
 

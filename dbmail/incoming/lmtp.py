@@ -27,9 +27,27 @@ from .gate import receive
 from .intake import envelope_for
 from .rules import EX_DATAERR, EX_NOPERM, EX_NOUSER, EX_OK, EX_UNAVAILABLE
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 #: Seconds without work after which the connection to the relay is closed.
 _IDLE = 5.0
+#: Seconds that messages which have arrived whole may still take when the process is asked to stop.
+_GRACE = 30
+#: The reply for every exit code that is not in REPLIES: the mail server keeps the message and tries again.
+LATER = "451 4.3.0 Not taken: try again later"
+#: The reply for each exit code. It gives no reason, since the mail server passes it on to strangers.
+REPLIES = {
+    EX_OK: "250 2.0.0 Taken",
+    EX_DATAERR: "554 5.6.0 This message cannot be taken",
+    EX_NOUSER: "550 5.1.1 No such address",
+    EX_UNAVAILABLE: "554 5.3.0 This message cannot be taken",
+    EX_NOPERM: "550 5.7.1 You may not post to this address",
+}
+#: Said to a new connection above the allowed number, or while the process stops; then it is closed.
+_BUSY = "421 4.3.2 Too many connections, try again later"
+#: Said on open connections when the process stops.
+_STOPPING = "421 4.3.2 Stopping, try again later"
+#: The mail server's queue id in a Received field.
+_QUEUE_ID = re.compile(r"\bid\s+<?([\w-]{3,64})")
 
 
 class Courier(threading.Thread):
@@ -63,14 +81,14 @@ class Courier(threading.Thread):
                 self._send_from(forward_id)
             except RelayUnavailable as error:
                 self._forget()
-                logger.warning("Copies wait for the next pass: %s", error)
+                log.warning("Copies wait for the next pass: %s", error)
             except Exception:  # the copies are in the queue, and the next message deserves another try
-                logger.exception("Copies could not be sent at once.")
+                log.exception("Copies could not be sent at once.")
             finally:
                 close_old_connections()
 
     def _send_from(self, forward_id: int | None) -> None:
-        """Send this one's copies and those of the next ones, until there is nothing to do for a while."""
+        """Send this forward's copies and then those of the next, until none has come for `_IDLE` seconds."""
         seconds = config().incoming.send_seconds
         with Sender(stop=self._must_stop, connect_within=seconds) as sender:
             while forward_id is not None:
@@ -89,29 +107,16 @@ class Courier(threading.Thread):
         return self._stopping or time.monotonic() >= self._deadline
 
     def _forget(self) -> None:
-        """With no relay there is no point in asking it for each of those that wait."""
+        """Drop the waiting forwards: the relay is away, so the next pass sends their copies."""
         while not self._forwards.empty():
             self._forwards.get()
 
 
-LATER = "451 4.3.0 Not taken: try again later"
-#: What the mail server hears; it shows strangers what we say, so no reasons.
-REPLIES = {
-    EX_OK: "250 2.0.0 Taken",
-    EX_DATAERR: "554 5.6.0 This message cannot be taken",
-    EX_NOUSER: "550 5.1.1 No such address",
-    EX_UNAVAILABLE: "554 5.3.0 This message cannot be taken",
-    EX_NOPERM: "550 5.7.1 You may not post to this address",
-}
-_BUSY = "421 4.3.2 Too many connections, try again later"
-_STOPPING = "421 4.3.2 Stopping, try again later"
-#: Seconds that messages which have come whole get to be decided on when the process is asked to stop.
-_GRACE = 30
-_QUEUE_ID = re.compile(r"\bid\s+<?([\w-]{3,64})")
-
-
 def deliver(recipient: str, sender: str, raw: bytes, send: Callable[[int], object] | None = None) -> str:
-    """Take in one message for one recipient; the reply. Never raises. Runs in any thread."""
+    """Take in one message for one recipient and return the LMTP reply. Never raises; may run in any thread.
+
+    `send`, if given, is called with the key of the Forward whose copies may leave at once.
+    """
     try:
         close_old_connections()
         try:
@@ -120,19 +125,19 @@ def deliver(recipient: str, sender: str, raw: bytes, send: Callable[[int], objec
         finally:
             close_old_connections()
     except Exception:  # the boundary: whatever it is, the mail server keeps the message
-        logger.exception("A message could not be taken in.")
+        log.exception("A message could not be taken in.")
         return LATER
 
 
 def _queue_id(raw: bytes) -> str:
-    """The server's name for the message, from the field that it has just put on top: the same on every try."""
+    """The mail server's queue id, the same at every try: from the Received field that it put on top; "" if none."""
     received = split(raw[:20_000])[0].first("received")
     found = _QUEUE_ID.search(received.text) if received else None
     return found.group(1) if found else ""
 
 
 class Handler:
-    """What aiosmtpd asks. `workers` messages are decided on at the same time; the others wait in line."""
+    """aiosmtpd's handler. Decides on `workers` messages at a time; further ones wait for their turn."""
 
     def __init__(self, workers: int, connections: int, send: Callable[[int], object] | None = None) -> None:
         self.pool = ThreadPoolExecutor(workers, thread_name_prefix="dbmail lmtp")
@@ -167,7 +172,7 @@ class Handler:
             self.being_decided -= 1
 
     async def handle_exception(self, error: Exception) -> str:
-        logger.error("The dialogue with the mail server failed.", exc_info=error)
+        log.error("The dialogue with the mail server failed.", exc_info=error)
         return LATER
 
 
@@ -178,7 +183,7 @@ class Session(LMTP):
         limit = config().incoming.max_size
         # Mail has lines of any length, and RFC 5321's limit is the business of the server in front.
         self.line_length_limit = limit
-        # What the rows say of size is a decision like others, so that it is kept and can be seen: this is higher.
+        # Twice the limit of the rules: what is a little too large is refused by a rule, so that a row shows it.
         super().__init__(
             handler,
             data_size_limit=2 * limit,
@@ -226,7 +231,7 @@ def serve(
 ) -> None:
     """Listen on (host, port) or on the path of a Unix socket until SIGTERM or SIGINT, then finish what has come whole.
 
-    `ready` is told where it listens. Raises OSError if that is taken.
+    `ready` is called with the address once it listens. Raises OSError if the address is taken.
     """
     logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd's, with every address at INFO
     courier = Courier() if config().incoming.send_seconds else None
@@ -253,7 +258,7 @@ async def _serve(handler: Handler, where: tuple[str, int] | str, ready: Callable
     name = server.sockets[0].getsockname()
     ready(name if isinstance(name, str) else f"{name[0]}:{name[1]}")
     await stopped.wait()
-    logger.info("Stopping")
+    log.info("Stopping")
     handler.stopping = True
     server.close()
     with suppress(TimeoutError):

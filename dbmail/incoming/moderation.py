@@ -19,13 +19,18 @@ from .gate import act, preview
 from .route import Plan
 from .rules import Decision, Verdict
 
-#: Bytes of a message that are looked at.
+#: Bytes of a message that are shown, from its beginning.
 _READ = 100_000
-#: Lists in lists are indented by html2text, each line by all of them: the square of their number.
+#: The opening tag of a list in HTML.
 _LISTS = re.compile(r"<[ou]l\b", re.IGNORECASE)
+#: HTML with more lists than this is shown as source: html2text takes the square of their nesting in time.
 _MOST_LISTS = 300
+<<<<<<< HEAD
 # Signs that turn the order of what is read (the "bidi" controls), and control characters: shown by their numbers.
 _UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
+=======
+#: The < of a tag that never ends.
+>>>>>>> w-words
 _UNENDED_TAG = re.compile(r"<(?=[^<>]*(?:<|\Z))")
 
 
@@ -87,9 +92,10 @@ class NotReplayable(DbmailError):
 
 
 def approve(message: IncomingMessage, by: Any) -> Decision:
-    """Send a held message on, as its address says now. Twice sends once: the second raises NotHeld.
+    """Send a held message on, to those whom its address stands for now, in the name of the user `by`.
 
-    Loops stay dropped even so: the decision says what became of it. Raises StillHeld for what cannot be sent on.
+    A loop is dropped all the same: look at the returned decision. Raises NotHeld where the message does not wait (any
+    more), so that approving twice sends once, and StillHeld where it cannot be sent on.
     """
     _still_held(message)
     decision = act(message, approved=True)
@@ -117,16 +123,16 @@ def reject(message: IncomingMessage, by: Any, note: str = "") -> None:
 
 
 def replay(message: IncomingMessage) -> Decision:
-    """Decide on a stored message anew, by the rows and rosters of now; whoever has a copy gets no second one.
+    """Decide on a stored message again, by the present rows and rosters. Who has a copy gets no second one.
 
-    For what was refused, dropped or failed by mistake, and for recipients who were missing. Raises NotReplayable,
-    and what deciding raises; the row then says why.
+    For messages that were refused, dropped or failed by mistake, and for recipients who were missing. Raises
+    NotReplayable, and whatever deciding raises (the message's row then says why).
     """
     message.refresh_from_db()
     problem = _why_not_again(message)
     if problem:
         raise NotReplayable(problem)
-    # As it was when it came; whoever does the same at this moment finds it changed.
+    # Only one of two who replay it at the same moment changes the state; the other finds it changed.
     reopened = IncomingMessage.objects.filter(pk=message.pk, state=message.state).update(
         state=IncomingMessage.State.RECEIVED
     )
@@ -137,7 +143,7 @@ def replay(message: IncomingMessage) -> Decision:
 
 
 def prospect(message: IncomingMessage) -> tuple[Plan, list[Mailbox]]:
-    """What `replay` would do now, and who would get a copy that has none yet. Changes nothing; raises as `replay`."""
+    """What `replay` would do now, and who would get a first copy by it. Changes nothing; raises NotReplayable."""
     problem = _why_not_again(message)
     if problem:
         raise NotReplayable(problem)

@@ -22,7 +22,7 @@ from .facts import Facts, read
 from .route import standing
 from .rules import EX_OK, Decision, Verdict
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 _RULE = "told"
 _MESSAGE_ID = re.compile(r"[^\s<>@]{1,120}@[^\s<>@]{1,120}")
@@ -39,7 +39,7 @@ def tell_author(message: IncomingMessage, unknown: Decision) -> Decision:
         if not _send(message, facts):
             return unknown
     except Exception:
-        logger.exception("The author of message %s could not be told.", message.pk)
+        log.exception("The author of message %s could not be told.", message.pk)
         return unknown
     reason = _("%(reason)s Its author was told.") % {"reason": unknown.reason}
     IncomingMessage.objects.filter(pk=message.pk).update(

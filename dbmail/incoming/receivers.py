@@ -17,6 +17,11 @@ from ..people import active_accounts, address_of, is_staff, name_of
 if TYPE_CHECKING:
     from ..models import EmailList
 
+#: The kinds of roster that DBMAIL["ROSTERS"] is asked for.
+KINDS = ("students", "teachers", "class")
+#: Local parts that every domain must have (RFC 5321, 4.5.1; RFC 2142). Without a redirect: to DBMAIL["SUPPORT"].
+_ALWAYS = ("postmaster", "abuse")
+
 
 class BaseHandler:
     """Decides whether a message for an address is sent on, and to whom.
@@ -27,9 +32,10 @@ class BaseHandler:
 
     #: Set by `process`: whether this handler takes the message.
     send: bool = False
-    #: Aliases of one person keep the message as its author signed it; lists rewrite From, Reply-To, To, Subject.
+    #: True for aliases of one person: the message stays as its author signed it. False for lists, which rewrite From,
+    #: Reply-To, To and Subject.
     preserve_headers: bool = False
-    #: Stands in brackets before the subject, once; empty for none.
+    #: Put in brackets in front of the subject, unless it is there already; empty for none.
     emailcode: str = ""
     #: Who may post where the row does not say: one of EmailList.WhoMayPost.
     who_may_post: str = "anyone"
@@ -48,11 +54,12 @@ class BaseHandler:
         self.domain: str = ""
 
     def process(self, user: str, *groups: str | None, **named: str | None) -> None:
-        """`user` is the local part; unnamed groups of the row's expression, and the named ones by name."""
+        """Set `recipients` and `send`.
+
+        `user` is the local part; `groups` and `named` are what the unnamed and the named groups of the row's
+        expression caught (None for a group that took no part).
+        """
         raise NotImplementedError
-
-
-KINDS = ("students", "teachers", "class")
 
 
 class ClassList(BaseHandler):
@@ -65,7 +72,7 @@ class ClassList(BaseHandler):
         self.use_roster(code, section, kind or user.rpartition("-")[2])
 
     def use_roster(self, code: str | None, section: str | None, kind: str) -> None:
-        """Take the roster of this class or section, if there is one and it has anybody."""
+        """Take the roster of this class or section as recipients, if it exists and is not empty."""
         kind = kind.strip().lower()
         if not code or kind not in KINDS or not config().rosters:
             return
@@ -96,10 +103,6 @@ class SectionList(ClassList):
     ) -> None:
         if section is not None:
             self.use_roster(code, section, kind or user.rpartition("-")[2])
-
-
-#: Every domain has these (RFC 5321, 4.5.1; RFC 2142): without a redirect they go to DBMAIL["SUPPORT"].
-_ALWAYS = ("postmaster", "abuse")
 
 
 class PlainList(BaseHandler):
@@ -138,7 +141,7 @@ def _of_redirect(user: str, domain: str) -> list[str]:
 
 
 def _of_necessity(user: str, domain: str) -> list[str]:
-    """Where postmaster@ and abuse@ go that nobody has redirected; nowhere if that would lead back here."""
+    """Where postmaster@ and abuse@ go without a redirect: to support, or nowhere if that leads back here."""
     if user.lower() not in _ALWAYS:
         return []
     support = parse_mailbox(config().support).address
@@ -198,7 +201,7 @@ def handler_class(name: str) -> type[BaseHandler]:
 
 
 def handler_names() -> list[str]:
-    """What a row may name without a dotted path, for a form's choices."""
+    """The handlers that a row may name without a dotted path, for the choices of a form."""
     return [path.rpartition(".")[2] for path in config().handlers] + list(_BUILT_IN)
 
 

@@ -1,4 +1,4 @@
-"""Which row takes a message, who would get it, and what the rules say: a plan, and no change to anything."""
+"""Plan what happens to a message: which row takes it, who gets it, what the rules say. Changes nothing."""
 
 import inspect
 import logging
@@ -21,6 +21,8 @@ from .receivers import BaseHandler, handler_class
 from .rules import EX_NOUSER, Decision, Limits, Route, Standing, Verdict, judge_message, judge_row
 from .store import seen_before
 
+log = logging.getLogger(__name__)
+
 
 def standing(author: Mailbox | None, members: Iterable[Mailbox], owners: Iterable[str]) -> Standing:
     """Whether the author is a user, staff (or an owner of the list), or among `members`."""
@@ -36,11 +38,8 @@ def standing(author: Mailbox | None, members: Iterable[Mailbox], owners: Iterabl
     )
 
 
-logger = logging.getLogger(__name__)
-
-
 class RowUnusable(DbmailError):
-    """A row of EmailList could not be asked, so that "no such address" cannot be said for sure."""
+    """A row of EmailList could not be asked, so we cannot say for sure that there is no such address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ class Plan:
     handler: BaseHandler | None = None
     recipients: tuple[Mailbox, ...] = ()
     steps: tuple[Step, ...] = ()
-    #: Set for the addresses that are dbmail's own.
+    #: What the message is meant for if it came to an address of dbmail's own (bounces, unsubscribe); else None.
     purpose: Returned | Unsubscribe | None = None
 
     @property
@@ -76,7 +75,11 @@ class Plan:
 def make_plan(
     envelope: Envelope, raw: bytes, *, approved: bool = False, size: int | None = None, but: int | None = None
 ) -> Plan:
-    """What to do with `raw` for this envelope. Raises RowUnusable, and whatever a handler raises."""
+    """What to do with the message `raw` for this envelope. Raises RowUnusable, and whatever a handler raises.
+
+    `approved`: a moderator has let it pass. `size`: the message's true size in bytes, where `raw` is cut. `but`: the
+    key of the message's own row, which does not count as an earlier message.
+    """
     header, body = split(raw)
     facts = read(header, len(raw) if size is None else size, config().incoming.authserv_ids)
     limits = Limits(
@@ -115,7 +118,10 @@ def make_plan(
 
 
 def _taker(envelope: Envelope, header: HeaderBlock, steps: list[Step]) -> tuple[BaseHandler, Envelope] | None:
-    """The first handler that decides to send; the +tag is left out only where nobody wants the whole."""
+    """The first handler that takes the message, and the envelope it matched; fills `steps`.
+
+    All rows are asked with the whole local part first, then, if none took it, without its +tag.
+    """
     message = readable_message(header)
     rows = list(EmailList.objects.all())
     unusable: list[int] = []
@@ -125,7 +131,7 @@ def _taker(envelope: Envelope, header: HeaderBlock, steps: list[Step]) -> tuple[
             try:
                 handler, outcome = _ask(row, candidate, message)
             except (BadPattern, SlowPattern, SettingError, TypeError) as error:
-                logger.error("Row %s of EmailList is skipped: %s", row.pk, error)
+                log.error("Row %s of EmailList is skipped: %s", row.pk, error)
                 unusable.append(row.pk)
                 handler, outcome = None, _("skipped: %(error)s") % {"error": error}
             steps.append(Step(row.seq, row.regex, row.handler, f"{candidate.local_part}: {outcome}"))
@@ -138,7 +144,10 @@ def _taker(envelope: Envelope, header: HeaderBlock, steps: list[Step]) -> tuple[
 
 
 def _ask(row: EmailList, envelope: Envelope, message: Message) -> tuple[BaseHandler | None, str]:
-    """The row's handler if it takes the message, and what happened. TypeError: its groups do not fit it."""
+    """The row's handler if it takes the message (else None), and what happened in words.
+
+    Raises TypeError if the groups of the row's expression do not fit the handler's `process`.
+    """
     found: Match | None = match(row.regex, envelope.local_part, envelope.domain.lower())
     if found is None:
         return None, _("does not match")
@@ -154,7 +163,7 @@ def _ask(row: EmailList, envelope: Envelope, message: Message) -> tuple[BaseHand
 
 
 def _usable(handler: BaseHandler, envelope: Envelope) -> tuple[Mailbox, ...]:
-    """The handler's recipients, each address once, without the list itself and what is no address."""
+    """The handler's recipients: each address once, without invalid ones and the list's own."""
     found: dict[str, Mailbox] = {}
     unusable = 0
     for recipient in handler.recipients:
@@ -169,5 +178,5 @@ def _usable(handler: BaseHandler, envelope: Envelope) -> tuple[Mailbox, ...]:
         if normalise(box.address) != envelope.recipient:
             found.setdefault(normalise(box.address), box)
     if unusable:
-        logger.warning("Row %s: %d of its recipients have no valid address.", handler.handler.pk, unusable)
+        log.warning("Row %s: %d of its recipients have no valid address.", handler.handler.pk, unusable)
     return tuple(found.values())

@@ -18,24 +18,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DefaultRow:
+    """A row of EmailList as a new installation gets it; its fields are the model's."""
+
     seq: int
     regex: str
     handler: str
     description: str
 
 
+#: The rows of a new installation: the lists and addresses that a school has.
 DEFAULT_ROWS = (
     DefaultRow(10, r"^\w(\d+)s(\d+)-(class|teachers|students)$", "SectionList", "Individual sections of a class"),
     DefaultRow(20, r"^\w(\d+)-(class|teachers|students)$", "ClassList", "Email class rosters"),
     DefaultRow(30, r"^(.*)$", "PlainList", "Manual email list redirects"),
     DefaultRow(40, r"^(.*)$", "UserEmail", "Addresses of teachers and staff"),
 )
-#: Inputs on which patterns that backtrack take their time.
+#: Local parts on which an expression that backtracks too much takes very long.
 _HARD = (*(character * 63 + "!" for character in "a1-._"), "a1" * 31 + "!", "aA1-" * 15 + "!")
 
 
 def errors_of(row: "EmailList") -> dict[str, str]:
-    """The reasons for which `row` may not be stored, by field. May take as long as one match may."""
+    """Why `row` may not be stored: a message by field name; empty if it may.
+
+    Tries the expression on hard inputs, so it may take as long as one match may (match.LIMIT, in seconds).
+    """
     errors: dict[str, str] = {}
     regex = _regex_error(row.regex)
     if regex:
@@ -82,7 +88,7 @@ def _from_error(text: str) -> str:
 
 
 def unreachable(rows: Iterable["EmailList"]) -> dict[int, str]:
-    """By primary key, why a row can never decide anything. `rows` stand in their order."""
+    """Why a row can never take a message, by primary key. `rows` come in the order in which they are asked."""
     seen: dict[tuple[str, str], EmailList] = {}
     found: dict[int, str] = {}
     for row in rows:

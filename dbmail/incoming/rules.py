@@ -22,7 +22,11 @@ _MAY_POST = {
     "staff": gettext_noop("staff, and the teachers of a class list"),
     "nobody": gettext_noop("nobody: each message waits for a moderator"),
 }
+#: Exit codes of sysexits.h, as an MTA's pipe transport understands them.
 EX_OK, EX_DATAERR, EX_NOUSER, EX_UNAVAILABLE, EX_TEMPFAIL, EX_NOPERM = 0, 65, 67, 69, 75, 77
+#: More Received fields than this mean that a message goes round in circles (RFC 5321, 6.3). Each server adds one; an
+#: honest way needs about ten, forwards included. The mail server gives up later: Exim at 30, Postfix at 50.
+MAX_RECEIVED = 25
 
 
 class Verdict(StrEnum):
@@ -34,7 +38,7 @@ class Verdict(StrEnum):
 
     @property
     def word(self) -> str:
-        """For a reader."""
+        """The verdict in words, in the active language."""
         return _(_WORDS[self])
 
 
@@ -55,11 +59,6 @@ class Decision:
     rule: str
     reason: str
     exit_code: int = EX_OK
-
-
-#: Received fields above which a message goes round in circles (RFC 5321, 6.3). Each server on the way adds one: an
-#: honest way needs about ten, forwards included. The mail server itself gives up later, Exim at 30, Postfix at 50.
-MAX_RECEIVED = 25
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from ..delivery.header_block import HeaderBlock
 from ..models import IncomingMessage
 from .facts import Envelope, Facts, content_hash
 
-#: Of a message over the size limit this much is kept, in bytes: enough for its header.
+#: Bytes that are kept of a message over the size limit: enough for its header.
 KEPT_OF_TOO_LARGE = 65_536
 #: How long a list remembers a Message-ID.
 REMEMBERED = timedelta(days=14)
@@ -18,7 +18,7 @@ REMEMBERED = timedelta(days=14)
 def store(
     envelope: Envelope, facts: Facts, header: HeaderBlock, body: bytes, raw: bytes
 ) -> tuple[IncomingMessage, bool]:
-    """The row of this message for this address, and whether it is new. The MTA may deliver one again and again."""
+    """The row of this message for this address, and whether it is new (the MTA may deliver a message twice)."""
     return IncomingMessage.objects.get_or_create(
         recipient=envelope.recipient,
         content_hash=content_hash(header, body, envelope.queue_id),
@@ -36,7 +36,7 @@ def store(
 
 
 def _storable(text: str) -> str:
-    """Without what some database refuses: NUL, lone surrogates."""
+    """`text` without NUL and lone surrogates, which some databases refuse."""
     return one_line(text.encode("utf-8", "replace").decode("utf-8"))
 
 
@@ -47,8 +47,11 @@ def _claimed(header: HeaderBlock) -> str:
 def seen_before(
     envelope: Envelope, facts: Facts, header: HeaderBlock, body: bytes, queue_id: str, but: int | None = None
 ) -> str:
-    """Whether this address, as it matched, has sent on a message with this Message-ID lately:
-    "same" with equal content, "changed" with other content, "" if it has not."""
+    """Whether this address has sent on a message with this Message-ID within REMEMBERED.
+
+    "same": with equal content, "changed": with other content only, "": it has not. `envelope` is the one that
+    matched; the row with the key `but` does not count.
+    """
     if not facts.message_id:
         return ""
     found = IncomingMessage.objects.filter(

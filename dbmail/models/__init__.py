@@ -1,4 +1,4 @@
-"""What callers import. Tables live in the files beside this one, verbs in the rooms that `_ELSEWHERE` names."""
+"""The names that callers import: the tables in the files beside this one, and some functions from other rooms."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -44,8 +44,8 @@ __all__ = [
     "send_mail",
 ]
 
-#: Names that the reference's callers import from here, and the rooms they live in. Those rooms import the tables, so
-#: they are imported when somebody asks (PEP 562).
+#: Names that callers of the reference import from here, and the modules that hold them. These modules import the
+#: tables, so they are imported only when a name is asked for (PEP 562).
 _ELSEWHERE = {
     "ActionHandler": "dbmail.rendering.variables",
     "CustomSMTPBackend": "dbmail.delivery.backends",

@@ -21,8 +21,7 @@ from .verbs import alters_data
 
 class MessageRequestQuerySet(models.QuerySet["MessageRequest"]):
     def due(self) -> "MessageRequestQuerySet":
-        """Requests that a pass has to turn into mail now: not processed, neither `processed_by` later nor `not_after`
-        over."""
+        """Requests that a pass has to turn into mail now: unprocessed, `processed_by` reached, `not_after` not."""
         now = timezone.now()
         return self.filter(
             Q(processed_by__isnull=True) | Q(processed_by__lte=now),

@@ -1,4 +1,4 @@
-"""What the workers of one database tell one another, and what was found when somebody looked."""
+"""What workers share through the database, and the stored results of checks (preflight, doctor)."""
 
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ class Heartbeat(models.Model):
 
 
 class RateCount(models.Model):
-    """How many mails went under one limit of DBMAIL["RATES"] in one slice of time. Old rows are deleted."""
+    """How many mails counted under one limit of DBMAIL["RATES"] in one slice of time. Old rows are deleted."""
 
     key = models.CharField(max_length=330, help_text='"all", "sender:..." or "domain:...".')
     at = models.DateTimeField(help_text="When the slice of time begins in which these mails went.")
@@ -45,7 +45,7 @@ class RateCount(models.Model):
 
 
 class RelayTrouble(models.Model):
-    """A relay that took nothing when it was last asked: whoever comes next tries it with one mail."""
+    """A relay that took no mail when last tried: the next worker tries it with a single mail first."""
 
     host = models.CharField(
         max_length=255, unique=True, help_text="The relay's name, as it stands in the tries of mails."
@@ -61,7 +61,7 @@ class RelayTrouble(models.Model):
 
 
 class Preflight(models.Model):
-    """One draft's look over everybody it would go to. It begins anew when the draft changes."""
+    """The check of one draft for everybody it would go to. It starts again when the draft changes."""
 
     messagerequest = models.OneToOneField(MessageRequest, on_delete=models.CASCADE, related_name="preflight")
     fingerprint = models.CharField(
@@ -89,7 +89,7 @@ class Preflight(models.Model):
         verbose_name = _("check of everyone")
         verbose_name_plural = _("checks of everyone")
         default_permissions = ()
-        # What a pass takes further: few rows, each looked at by every pass.
+        # Every pass looks for unfinished checks by these fields.
         indexes = [models.Index(fields=["finished_at", "asked_at"], name="dbmail_preflight_open")]
 
     def __str__(self) -> str:
@@ -99,7 +99,7 @@ class Preflight(models.Model):
 class PreflightPiece(models.Model):
     """The mails of some of the people, as keys that tell equal ones and nothing else: eight bytes each.
 
-    They are there until all people have been looked at and the different ones can be counted.
+    They are kept until everybody has been checked, so that the distinct ones can be counted.
     """
 
     preflight = models.ForeignKey(Preflight, on_delete=models.CASCADE)
@@ -121,7 +121,7 @@ class PreflightPiece(models.Model):
 
 
 class DoctorReport(models.Model):
-    """One row, written over by each examination that is kept."""
+    """The last examination by dbmail_doctor that was kept: one row, overwritten each time."""
 
     at = models.DateTimeField(default=timezone.now)
     by = models.ForeignKey(

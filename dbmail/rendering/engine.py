@@ -46,13 +46,15 @@ from .template_filters import check_argument, library
 from .text_template import CLOSE, OPEN
 
 _CONSTANTS = frozenset(["True", "False", "None"])
-# Attributes under which Django's own nodes and those of libraries keep a name that they set.
+#: Attributes in which nodes (Django's and libraries') keep the name of a variable that they set.
 _BINDING_ATTRIBUTES = ("asvar", "target_var", "var_name", "variable_name", "variable")
-#: Longest tag or variable with its filters: longer ones are no text that anybody writes, and slow to take apart.
+#: Longest tag, or variable with its filters, in characters: nobody writes longer ones, and they are slow to parse.
 MAX_TOKEN = 5000
-# Django's lexer reads from each opening that is not closed to the end of its line: characters that it may read so.
+#: Characters that the lexer may read for nothing: from each unclosed opening it reads to the end of the line.
 _MAX_UNCLOSED = 100_000_000
+#: Openings of the template syntax and what closes them.
 _PAIRS = (("{{", "}}"), ("{%", "%}"), ("{#", "#}"))
+#: Django tags that mail templates refuse, and why.
 _REFUSED = {
     "block": gettext_noop("mail templates do not extend one another"),
     "extends": gettext_noop("mail templates do not extend one another"),
@@ -71,11 +73,14 @@ class Use(NamedTuple):
 
 @dataclass(frozen=True)
 class CompiledTemplate:
-    """A template that was accepted; render it for as many recipients as there are."""
+    """A template that was accepted; it may be rendered any number of times."""
 
     template: Template
+    #: Whether variables are escaped.
     html: bool
+    #: Every look-up in the template.
     uses: tuple[Use, ...]
+    #: Names that tags of the template set, and True, False, None.
     bound: frozenset[str]
 
     @property

@@ -29,21 +29,23 @@ from ..exceptions import RenderFailed
 from .guard import Missing, Refused, Shown, guard
 from .text_template import mark
 
-#: Longest part of a token, and of what somebody else's code raised, that an error quotes.
+#: Characters of a token, or of another library's error, that our error quotes.
 MAX_SAID = 500
 
 
 class Budget:
-    """What one rendering may still use. `held` counts the characters that wait to become output."""
+    """What one rendering may still use. `size` is in characters, `seconds` counts from now."""
 
     __slots__ = ("deadline", "held", "refused", "shown", "size", "values")
 
     def __init__(self, size: int, seconds: float) -> None:
         self.size = size
         self.deadline = monotonic() + seconds
+        #: Characters that wait to become output.
         self.held = 0
-        #: What variables showed, where marks stand for it, and how long that is in all.
+        #: In a rendering with marks: what each mark stands for.
         self.values: list[str] | None = None
+        #: Characters in `values`.
         self.shown = 0
         #: What the guard refused, for {% if %}: it takes whatever goes wrong in a comparison for False.
         self.refused: Refused | None = None

@@ -19,17 +19,22 @@ from .text import read_html
 #: Stand around the number of a value. From Unicode's private use area: neither space, letter nor markup.
 OPEN, CLOSE = "\ue000", "\ue001"
 
+#: A mark, with its number.
 _MARK = re.compile(f"{OPEN}([0-9]+){CLOSE}")
-# A mark that its value would turn into a tag or an entity.
+#: A mark in a place where its value could become part of a tag or an entity.
 _UNSAFE_BEFORE = re.compile(f"<[/!?]?{OPEN}|&[#\\w.-]*{OPEN}")
+#: A quoted attribute value.
 _QUOTED = re.compile(r"=\s*(?:\"[^\"]*\"|'[^']*')")
-# Text part shows none of these, whatever they hold.
+#: Attributes that the text part never shows.
 _UNSEEN = frozenset("align bgcolor border class color height id src style valign width".split())  # noqa: SIM905
+#: Values that html2text shows as they are, in text.
 _SAFE_TEXT = re.compile(r"[^\W_](?:(?:[\w,.:;@+!?()%=#/-]| (?! ))*[^\W_])?")
+#: Values that html2text shows as they are, in an attribute.
 _SAFE_ATTRIBUTE = re.compile(r"[^\W_][\w./:?=%~+@,#-]*")
 
 
 def mark(number: int) -> str:
+    """What stands for the value with this number."""
     return f"{OPEN}{number}{CLOSE}"
 
 
@@ -48,6 +53,7 @@ class Pieces:
 
 
 def split(marked: str) -> Pieces:
+    """`marked` taken apart at its marks."""
     parts = _MARK.split(marked)
     return Pieces(tuple(parts[::2]), tuple(map(int, parts[1::2])))
 

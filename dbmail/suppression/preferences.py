@@ -11,12 +11,13 @@ from ..models.mail import TextOfEmail
 from ..models.suppression import Suppression
 from .entries import in_force, lift, suppress
 
+#: Reasons of entries that the person made, and so may undo.
 _OWN = (Suppression.Reason.UNSUBSCRIBED,)
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One category, for a check box. `locked`: it is not the person who stopped it, so it is not theirs to change."""
+    """One category, for a check box. `locked`: somebody else stopped it, so the person cannot change it."""
 
     name: str
     title: str
@@ -26,11 +27,15 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """What an address gets. The reasons are "" where nothing stops the mail."""
+    """What an address gets."""
 
+    #: Normalised.
     address: str
+    #: The scope of the mail whose link led here.
     scope: str
+    #: Why all mail to the address is stopped; "" if it is not.
     all_stopped: str
+    #: Why mail of `scope` is stopped; "" if it is not.
     scope_stopped: str
     choices: tuple[Choice, ...]
 
@@ -60,9 +65,9 @@ def preferences(address: str, scope: str = Suppression.ALL) -> Preferences:
 
 
 def stop(address: str, scope: str, source: str = gettext_noop("unsubscribe page")) -> None:
-    """Enter what a person asked for, and note it on the last broadcast mail of that scope that they got.
+    """Suppress `scope` as the person asked, and add an event to the last broadcast mail of it that they got.
 
-    The token names no mail: the last one is what people leave by, as near as can be told.
+    The token does not name the mail, and people mostly unsubscribe from the last one.
     """
     suppress(address, Suppression.Reason.UNSUBSCRIBED, scope=scope, source=source)
     mails = TextOfEmail.objects.filter(address=address, state=TextOfEmail.State.SENT, messagerequest__isnull=False)

@@ -15,6 +15,7 @@ from ..models.suppression import Suppression
 from .preferences import choose, preferences, start_again, stop
 from .tokens import Subscription, read
 
+#: The Content-Security-Policy of the page: no scripts, and nothing from elsewhere.
 _POLICY = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 
@@ -36,7 +37,7 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _act(subscription: Subscription, request: HttpRequest) -> str:
-    """Do what the form asks for: undo, again, all, save, or (no action) unsubscribe; what was done."""
+    """Do what the form's `action` asks (undo, again, all, save; without one: unsubscribe); returns what was done."""
     address, scope = subscription
     action = request.POST.get("action")
     if action in ("undo", "again"):
