@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..blame import is_a_bug
+from ..broadcasts import mails
 from ..broadcasts.notices import SendReport
 from ..conf import config
 from ..database import persistently, uptime
@@ -27,13 +28,12 @@ from .compose import Composer
 from .decide import RetryDecision, Verdict, decide
 from .lane import Begun, Event, Job, LaneEnded, Late, Outcome
 from .lanes import BackendLane, Lanes
-from .record import AttemptLine, attempt, log_attempts, mark_sent, settle
+from .record import AttemptLine, attempt, log_attempts, settle
 from .waiting import Waiting, domain_of
 from .watch import BroadcastWatch, RelayWatch
 from .worker import ended, identity
 
 log = logging.getLogger(__name__)
-State = TextOfEmail.State
 
 #: Mails that are claimed at once: enough that claiming costs little, few enough that those of a machine that dies are
 #: soon sent by the others, once their lease is over, and that their texts fit into memory.
@@ -350,9 +350,9 @@ def _write(decisions: list[tuple[Outcome, RetryDecision]], begun: list[Job], wor
         (outcome.job.row_id, decision) for outcome, decision in decisions if decision.verdict is not Verdict.SENT
     ]
     with transaction.atomic() if begun or others else nullcontext():
-        if sent and mark_sent(sent) < len(sent):
+        if sent and mails.mark_sent(sent) < len(sent):
             log.warning("Of the mails %s, which were sent, some had been deleted meanwhile", sent)
         if begun:
-            TextOfEmail.objects.filter(pk__in=[job.row_id for job in begun]).update(begun=True)
+            mails.begin([job.row_id for job in begun])
         for mail_id, decision in others:
             settle(mail_id, decision, worker)

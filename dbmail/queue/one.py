@@ -5,6 +5,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from ..broadcasts import mails
 from ..conf import config
 from ..database import persistently
 from ..delivery.connection import close_smtp, configured_backend, open_smtp, relay_name, speaks_smtp
@@ -19,7 +20,7 @@ from .compose import Composer
 from .decide import RetryDecision, Verdict, decide
 from .lane import Job
 from .lanes import backend_reply
-from .record import attempt, log_attempts, mark_sent, settle
+from .record import attempt, log_attempts, settle
 from .worker import identity
 
 
@@ -49,7 +50,7 @@ def _send_claimed(row: TextOfEmail) -> Exception | None:
     job = Job(row, mail)
     decision = decide(reply, row.tries, config())
     sent = decision.verdict is Verdict.SENT
-    persistently(lambda: mark_sent([row.pk]) if sent else settle(row.pk, decision, row.claimed_by))
+    persistently(lambda: mails.mark_sent([row.pk]) if sent else settle(row.pk, decision, row.claimed_by))
     log_attempts([attempt(job, decision, reply, relay_name(backend))])
     if decision.suppress:
         suppress_address(row.address, Suppression.Reason.BOUNCED, source=decision.reason)

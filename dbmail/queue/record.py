@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from django.db import IntegrityError, connection, models, transaction
-from django.db.models import F
 from django.utils import timezone
 
+from ..broadcasts import mails
 from ..delivery.smtp import Reply
 from ..models import Attempt, TextOfEmail
 from .decide import RetryDecision, Verdict
@@ -47,25 +47,7 @@ def _preparation(field: Any) -> Callable[[Any], Any] | None:
     return lambda value: None if value is None else field.get_db_prep_save(value, connection=connection)
 
 
-def mark_sent(ids: Sequence[int]) -> int:
-    """Without a look at who holds the claim: that a mail was sent is a fact, also after a lease ran out.
-
-    Returns how many of them there are still.
-    """
-    now = connection.ops.adapt_datetimefield_value(timezone.now())
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"UPDATE {connection.ops.quote_name(TextOfEmail._meta.db_table)} "  # noqa: S608 - names only
-            "SET state = %s, sent = %s, last_reply = '', claimed_by = '', claimed_until = NULL "
-            f"WHERE id IN ({', '.join(['%s'] * len(ids))})",
-            [TextOfEmail.State.SENT.value, now, *ids],
-        )
-        return int(cursor.rowcount)
-
-
 log = logging.getLogger(__name__)
-State = TextOfEmail.State
-_FREE: dict[str, Any] = {"claimed_by": "", "claimed_until": None}
 _OUTCOMES = {
     Verdict.SENT: Attempt.Outcome.SENT,
     Verdict.RETRY: Attempt.Outcome.DEFERRED,
@@ -79,16 +61,12 @@ _OUTCOMES = {
 
 def settle(mail_id: int, decision: RetryDecision, worker: str) -> bool:
     """Obey a decision on a mail that was not sent, if `worker` still holds it; whether it does."""
-    row = TextOfEmail.objects.filter(pk=mail_id, state=State.SENDING, claimed_by=worker)
-    now = timezone.now()
     if decision.verdict is Verdict.FAIL:
-        fields: dict[str, Any] = {"state": State.FAILED, "sent": now, "tries": F("tries") + 1}
-    elif decision.verdict is Verdict.IN_DOUBT:
-        fields = {"state": State.IN_DOUBT, "sent": now}
-    else:
-        spent = 1 if decision.verdict is Verdict.RETRY else 0
-        fields = {"state": State.QUEUED, "tries": F("tries") + spent, "due_at": now + decision.wait, "begun": False}
-    return bool(row.update(**fields, last_reply=decision.reason, **_FREE))
+        return mails.fail(worker, mail_id, decision.reason)
+    if decision.verdict is Verdict.IN_DOUBT:
+        return mails.leave_in_doubt(worker, mail_id, decision.reason)
+    due_at = timezone.now() + decision.wait
+    return mails.try_again(worker, mail_id, decision.reason, due_at, spent=decision.verdict is Verdict.RETRY)
 
 
 #: A line of the log of attempts, in the order of its fields: mail, time, outcome, host, code, text, Message-ID.

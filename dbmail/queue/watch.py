@@ -144,10 +144,7 @@ def _stopped(request: MessageRequest) -> bool:
     is_first = canary and (request.canary_left != 0 if until is None else until > now)
     at_least = min(AT_LEAST, canary) if is_first else AT_LEAST
     judgement = judge(request.accepted, request.refused, config().breaker.share, at_least)
-    if not judgement.stop or not pause(request, judgement.reason):
-        return False
-    log.error("Request %s: %s", request.pk, judgement.reason)
-    return True
+    return judgement.stop and pause(request, judgement.reason)
 
 
 def canaries(request: int, wanted: int, left: int | None) -> int:
