@@ -5,22 +5,17 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from ..broadcasts import mails
 from ..conf import config
-from ..database import persistently
 from ..delivery.connection import close_smtp, configured_backend, open_smtp, relay_name, speaks_smtp
-from ..delivery.message import Mail, RawMail
 from ..delivery.smtp import Reply, transmit
 from ..exceptions import DbmailError, MailRefused, RelayUnavailable
 from ..models import TextOfEmail
-from ..models.suppression import Suppression
-from ..suppression.entries import suppress as suppress_address
 from .claim import Claims
-from .compose import Composer
-from .decide import RetryDecision, Verdict, decide
+from .compose import CannotBeMade, Composer
+from .decide import Fate, RetryDecision
 from .lane import Job
 from .lanes import backend_reply
-from .record import attempt, log_attempts, settle
+from .record import attempt, decided, log_attempts, settle, suppress_refused, write_down
 from .worker import identity
 
 
@@ -37,30 +32,33 @@ def send_one(row: TextOfEmail) -> Exception | None:
 
 
 def _send_claimed(row: TextOfEmail) -> Exception | None:
-    backend = configured_backend()
+    backend, worker = configured_backend(), row.claimed_by
     try:
-        mail = Composer().mail(row)
-        reply = _reply_to(backend, mail)
+        job = Job(row, Composer().mail(row))
+        reply = _reply_to(backend, job, worker)
+    except CannotBeMade as error:
+        settle(row.pk, error.decision, worker)
+        return error.__cause__ if isinstance(error.__cause__, DbmailError) else error
     except RelayUnavailable as error:
-        settle(row.pk, RetryDecision(Verdict.STOP, str(error)), row.claimed_by)
+        settle(row.pk, RetryDecision(Fate.STOP, str(error)), worker)
         return error
-    except DbmailError as error:
-        settle(row.pk, RetryDecision(Verdict.FAIL, str(error)), row.claimed_by)
+    except DbmailError as error:  # it cannot be signed
+        settle(row.pk, RetryDecision(Fate.FAIL, str(error)), worker)
         return error
-    job = Job(row, mail)
-    decision = decide(reply, row.tries, config())
-    sent = decision.verdict is Verdict.SENT
-    persistently(lambda: mails.mark_sent([row.pk]) if sent else settle(row.pk, decision, row.claimed_by))
+    decision = decided(job, reply)
+    write_down([(job, decision)], [], worker)
     log_attempts([attempt(job, decision, reply, relay_name(backend))])
-    if decision.suppress:
-        suppress_address(row.address, Suppression.Reason.BOUNCED, source=decision.reason)
-    return None if sent else MailRefused(decision.reason, reply)
+    suppress_refused(job, decision)
+    return None if decision.fate is Fate.SENT else MailRefused(decision.reason, reply)
 
 
-def _reply_to(backend: Any, mail: Mail | RawMail) -> Reply:
+def _reply_to(backend: Any, job: Job, worker: str) -> Reply:
     if not speaks_smtp(backend):
-        return backend_reply(backend, mail)
+        return backend_reply(backend, job.mail)
     try:
-        return transmit(open_smtp(backend), mail.envelope())
+        connection, envelope = open_smtp(backend), job.mail.envelope()
+        if config().in_doubt == "hold":
+            write_down([], [job], worker)
+        return transmit(connection, envelope)
     finally:
         close_smtp(backend, politely=True)
