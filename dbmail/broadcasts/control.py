@@ -16,8 +16,9 @@ from .leases import lease
 
 log = logging.getLogger(__name__)
 State = MessageRequest.State
+MailState = TextOfEmail.State
 _UNDER_WAY = (State.SCHEDULED, State.PROCESSING, State.SENDING)
-_WAITING = (TextOfEmail.State.QUEUED, TextOfEmail.State.SENDING)
+_WAITING = (MailState.QUEUED, MailState.SENDING)
 
 
 def schedule(request: MessageRequest, canary_first: bool = True, *, version: str = "") -> bool:
@@ -42,7 +43,12 @@ def reopen(request: MessageRequest) -> bool:
     """
     if request.processed:
         return False
-    return _move(request, (State.SCHEDULED, State.PAUSED, State.FAILED), State.DRAFT, approved_version="")
+    return _move(
+        request,
+        (State.SCHEDULED, State.PAUSED, State.FAILED),
+        State.DRAFT,
+        approved_version="",
+    )
 
 
 def pause(request: MessageRequest, reason: str = "") -> bool:
@@ -61,7 +67,11 @@ def resume(request: MessageRequest) -> bool:
 
 
 def cancel(request: MessageRequest) -> bool:
-    if not _move(request, (State.DRAFT, *_UNDER_WAY, State.PAUSED, State.FAILED), State.CANCELLED):
+    if not _move(
+        request,
+        (State.DRAFT, *_UNDER_WAY, State.PAUSED, State.FAILED),
+        State.CANCELLED,
+    ):
         return False
     drop_cancelled()
     return True
@@ -150,7 +160,7 @@ def refresh(request: MessageRequest) -> bool:
 @after_deadlock
 def drop_cancelled() -> int:
     """Cancel the waiting mails of cancelled requests; also those that came back into the queue after that."""
-    waiting = TextOfEmail.objects.filter(messagerequest=OuterRef("pk"), state=TextOfEmail.State.QUEUED)
+    waiting = TextOfEmail.objects.filter(messagerequest=OuterRef("pk"), state=MailState.QUEUED)
     requests = list(MessageRequest.objects.filter(Exists(waiting), state=State.CANCELLED).values_list("pk", flat=True))
     return mails.cancel(requests)
 

@@ -21,7 +21,7 @@ from .apart import apart
 from .claim import Claims
 from .compose import CannotBeMade, Composer
 from .decide import Fate, RetryDecision
-from .lane import Begun, Event, Job, LaneEnded, Late, Outcome
+from .lane import Answered, Begun, Job, LaneEnded, LaneEvent, Late
 from .lanes import BackendLane, Lanes
 from .record import AttemptLine, attempt, decided, log_attempts, settle, suppress_refused, write_down
 from .waiting import Waiting, domain_of
@@ -237,12 +237,12 @@ class Sender:
         if lanes is not None:
             lanes.close(politely=politely)
 
-    def _events(self) -> list[Event]:
+    def _events(self) -> list[LaneEvent]:
         """What has happened; nothing where there are but slow dialogues: time to renew their leases."""
         return self._lanes.wait(config().lease.total_seconds() / 4) if self._lanes is not None else []
 
-    def _record(self, events: list[Event]) -> None:
-        outcomes = [event for event in events if isinstance(event, Outcome)]
+    def _record(self, events: list[LaneEvent]) -> None:
+        outcomes = [event for event in events if isinstance(event, Answered)]
         hold = config().in_doubt == "hold"
         begun = [event.job for event in events if hold and isinstance(event, Begun)]
         decisions = [(outcome, decided(outcome.job, outcome.reply)) for outcome in outcomes]
@@ -269,7 +269,7 @@ class Sender:
                 row.pk for row in self._waiting.take_out(lambda row: row.messagerequest_id in paused)
             )
 
-    def _hear(self, outcome: Outcome) -> None:
+    def _hear(self, outcome: Answered) -> None:
         assert self._relay  # noqa: S101 - there is one since the first claim
         probed = self._relay.probing
         reason = self._relay.hear(outcome.reply, domain_of(outcome.job.row))
@@ -284,7 +284,7 @@ class Sender:
         for job in self._lanes.withdraw() if self._lanes is not None else ():
             self._waiting.back(self._under_way.pop(job.row_id).row)
 
-    def _count(self, outcome: Outcome, decision: RetryDecision) -> None:
+    def _count(self, outcome: Answered, decision: RetryDecision) -> None:
         job, reply = outcome.job, outcome.reply
         self._attempts.append(attempt(job, decision, reply, self._host))
         if decision.fate is Fate.SENT:

@@ -36,7 +36,7 @@ from .record import insert_rows
 from .worker import ended, identity, provably_dead
 
 log = logging.getLogger(__name__)
-State = MessageRequest.State
+BroadcastState = MessageRequest.State
 MailState = TextOfEmail.State
 
 #: The fields of a new mail, in the order of `_Processing._mail`.
@@ -260,7 +260,7 @@ class _Processing:
         now = database_now()
         with transaction.atomic():
             ours = MessageRequest.objects.filter(
-                pk=self.request.pk, claimed_by=self.worker, cursor=self.request.cursor, state=State.PROCESSING
+                pk=self.request.pk, claimed_by=self.worker, cursor=self.request.cursor, state=BroadcastState.PROCESSING
             )
             # A write before any read: SQLite gives the lock to whoever asks first, and lets the others wait.
             if not ours.update(cursor=cursor, taken_up=0, **lease(self.worker, now)):

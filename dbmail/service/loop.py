@@ -22,13 +22,13 @@ from ..stop import Stop
 from .passes import PassReport, look_over_drafts, run_pass
 
 log = logging.getLogger(__name__)
-State = MessageRequest.State
+BroadcastState = MessageRequest.State
 
 
 def next_due(after: datetime) -> datetime | None:
     """The first moment later than `after` at which a request or a mail becomes due; None if there is none."""
     requests = MessageRequest.objects.filter(
-        processed=False, state__in=[State.SCHEDULED, State.PROCESSING], processed_by__gt=after
+        processed=False, state__in=[BroadcastState.SCHEDULED, BroadcastState.PROCESSING], processed_by__gt=after
     )
     waiting = TextOfEmail.objects.filter(state=TextOfEmail.State.QUEUED, due_at__gt=after)
     # One look into the index for each broadcast under way: its rows may be millions.
