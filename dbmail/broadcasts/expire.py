@@ -18,6 +18,14 @@ from ..models.broadcast import MessageRequest
 from . import control, mails
 
 log = logging.getLogger(__name__)
+#: Keys that one statement looks at: short enough for others to get in between.
+STEP = 5000
+_Mail, _Message = TextOfEmail.State, IncomingMessage.State
+#: A mail that failed, expired or is in doubt can be sent again, so its body is kept as long as its row.
+_OVER = (_Mail.SENT, _Mail.SUPPRESSED, _Mail.CANCELLED)
+_GONE = (*_OVER, _Mail.FAILED, _Mail.EXPIRED)
+_WAITING = (_Mail.QUEUED, _Mail.SENDING, _Mail.IN_DOUBT, _Mail.FAILED, _Mail.EXPIRED)
+_DECIDED = (_Message.HANDLED, _Message.REJECTED, _Message.DROPPED)
 
 
 def expire_unsent_emails(older_than: timedelta | None = None) -> int:
@@ -90,16 +98,6 @@ def fill_msgtext(mail: TextOfEmail) -> None:
     rendered = MessageRenderer(mail.messagerequest).render(mail.user).to(mail.address, mail.scope or "all")
     mail.msgtext, mail.plaintext = rendered.body, rendered.plaintext
     mail.save(update_fields=["msgtext", "plaintext"])
-
-
-#: Keys that one statement looks at: short enough for others to get in between.
-STEP = 5000
-_Mail, _Message = TextOfEmail.State, IncomingMessage.State
-#: A mail that failed, expired or is in doubt can be sent again, so its body is kept as long as its row.
-_OVER = (_Mail.SENT, _Mail.SUPPRESSED, _Mail.CANCELLED)
-_GONE = (*_OVER, _Mail.FAILED, _Mail.EXPIRED)
-_WAITING = (_Mail.QUEUED, _Mail.SENDING, _Mail.IN_DOUBT, _Mail.FAILED, _Mail.EXPIRED)
-_DECIDED = (_Message.HANDLED, _Message.REJECTED, _Message.DROPPED)
 
 
 @dataclass(slots=True)

@@ -21,8 +21,10 @@ from .worker import provably_alive, provably_dead
 
 log = logging.getLogger(__name__)
 State = TextOfEmail.State
-#: Characters of mail that a batch holds, and how many mails it takes of which it does not know how big they are.
-_CHARACTERS, _FIRST = 16_000_000, 2
+#: Upper bound on the text in one batch, in characters.
+_CHARACTERS = 16_000_000
+#: How many mails to claim first from a broadcast whose mail size is not known yet.
+_FIRST = 2
 #: A worker that can be seen to run keeps its mails for so long after its lease: what ended that was a clock that was
 #: set, or a machine that slept, and it is about to notice.
 _RESPITE = timedelta(hours=3)
@@ -49,7 +51,7 @@ class Claims:
 
         Mails whose address was suppressed since they were made leave the queue here. Those that are over a rate limit
         go back and are due again when they may go; `held` says that there were some: others may be due behind them.
-        `alone`: we hold no others, whose leases end earlier.
+        `alone`: this worker holds no other claims, so the lease timer may start anew; else the earlier end holds.
         """
         since = uptime()
         held = self._lease()

@@ -15,6 +15,12 @@ from ..models import MessageRequest, RelayTrouble
 log = logging.getLogger(__name__)
 #: So many replies in a row, over all connections, that no mail is to blame for: the relay takes nothing now.
 IN_A_ROW = 5
+#: Outcomes that a share is judged by; fewer are enough where fewer mails go first (CANARY).
+AT_LEAST = 50
+#: Outcomes after which what was counted is written down.
+_OUTCOMES = 500
+#: Refusals after which it is written down earlier.
+_REFUSALS = 10
 _BEFORE_ANY_RECIPIENT = (Stage.CONNECT, Stage.LOGIN, Stage.MAIL)
 
 
@@ -76,12 +82,6 @@ class RelayWatch:
         self.probing = False
         RelayTrouble.objects.filter(host=self.host).delete()
         log.info("%s takes mail again", self.host)
-
-
-#: Outcomes that a share is judged by; fewer are enough where fewer mails go first (CANARY).
-AT_LEAST = 50
-# When to write down what was counted: after so many outcomes, or so many refusals.
-_OUTCOMES, _REFUSALS = 500, 10
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,10 @@ from .passes import PassReport, look_over_drafts, run_pass
 
 log = logging.getLogger(__name__)
 BroadcastState = MessageRequest.State
+#: Seconds that a turn gives to drafts whose audience is still being looked at: mail that becomes due waits so long.
+PREFLIGHT = 5
+#: Seconds after which a pass that always finds more to do ends, so that failures are reported.
+LONGEST_PASS = 3600
 
 
 def next_due(after: datetime) -> datetime | None:
@@ -113,12 +117,6 @@ def _can_listen(using: str) -> bool:
     from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
     return bool(is_psycopg3)
-
-
-#: Seconds that a turn gives to drafts whose audience is still being looked at: mail that becomes due waits so long.
-PREFLIGHT = 5
-#: Seconds after which a pass that always finds more to do ends, so that failures are reported.
-LONGEST_PASS = 3600
 
 
 @dataclass(frozen=True)
