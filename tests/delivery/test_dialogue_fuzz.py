@@ -92,7 +92,7 @@ def by_transmit(backend, mails):
 
 
 def by_lanes(backend, mails):
-    jobs = [SimpleNamespace(row_id=n, mail=SimpleNamespace(envelope=lambda e=e: e)) for n, e in enumerate(mails)]
+    jobs = [SimpleNamespace(row_id=n, mail=SimpleNamespace(for_smtp=lambda e=e: e)) for n, e in enumerate(mails)]
     heard, lanes = {}, Lanes(backend)
     for job in jobs:
         lanes.add(job)
