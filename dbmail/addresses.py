@@ -15,6 +15,9 @@ _MAX_LENGTH = 320  # 64 + "@" + 255, RFC 3696 erratum 1690
 #: What text is taken for addresses: Python's parser calls itself at each bracket and colon, and is slow with length.
 _MAX_TEXT = 2000
 _MAX_SIGNS = 50
+#: RFC 1035, 2.3.4; Python needs the square of a label's length to find out that it is too long.
+_MAX_LABEL = 63
+_DOTS = re.compile("[.\u3002\uff0e\uff61]")  # RFC 3490, 3.1
 _validate = EmailValidator(allowlist=["localhost"])
 _LOCAL = re.compile(EmailValidator.user_regex.pattern, re.IGNORECASE)
 # Atoms as a name (RFC 5322, 3.2.3) before an address in brackets, or an address alone.
@@ -115,7 +118,7 @@ def domain_of(address: str) -> str:
 
 def ascii_domain(domain: str) -> str:
     """`bücher.example` as `xn--bcher-kva.example`; a domain that has no such form is returned as it is."""
-    if domain.isascii():
+    if domain.isascii() or len(max(_DOTS.split(domain), key=len)) > _MAX_LABEL:
         return domain
     try:
         return domain.encode("idna").decode("ascii")

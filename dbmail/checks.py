@@ -48,17 +48,19 @@ from .rendering.engine import project_library
 from .rendering.layout import Layout
 from .rendering.relations import mistakes
 
-#: Keys that name a function.
+#: Settings that name a function.
 _FUNCTIONS = ("CONTACTS", "ROSTERS", "USER_ALIASES", "UNSUBSCRIBE_HOOK")
+#: Modules of mail backends that send nothing.
 _NO_MAIL = {f"django.core.mail.backends.{name}" for name in ("console", "dummy", "filebased", "locmem")}
+#: Hosts that mean this machine.
 _LOCAL = ("localhost", "127.0.0.1", "::1", "")
-#: Ends of domains that exist nowhere (RFC 2606, 6761).
+#: Ends of domains that never exist in public DNS (RFC 2606, RFC 6761).
 _NO_DOMAIN = ("localhost", ".localhost", ".test", ".invalid", ".example", ".local")
 
 
 @register(Tags.compatibility)
 def check_settings(**_: Any) -> list[CheckMessage]:
-    """What cannot work, whatever the project does. A setting that is wrong hides no other that is."""
+    """Report settings that cannot work anywhere. A wrong setting does not keep the others from being checked."""
     settings_read, problems = read_settings()
     return [
         *(_error(problem, "E001") for problem in problems),
@@ -66,14 +68,14 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         *_columns(settings_read),
         *_keys(settings_read),
         *_layouts(settings_read),
-        # What a text may reach is judged by the settings in force, so by all of them.
+        # These are checked by the settings in force, which there are only if all of them are right.
         *(() if problems else _tables()),
     ]
 
 
 @register(Tags.security, deploy=True)
 def check_deployment(**_: Any) -> list[CheckMessage]:
-    """What should not be so where mail really goes out."""
+    """Report settings that are wrong for a site that really sends mail."""
     try:
         config()
         return [*_site(), *_addresses(), *_backend(), *_times()]
@@ -86,7 +88,7 @@ def _error(error: SettingError, number: str, hint: str = "") -> Error:
 
 
 def _paths(given: Config) -> Iterator[CheckMessage]:
-    """Whatever is named by a dotted path is imported here, and not before somebody needs it elsewhere."""
+    """Import everything that is named by a dotted path: outside of this check, that happens only when it is needed."""
     tries: list[tuple[Callable[..., Any], tuple[str, ...]]] = [
         *((load, (key, getattr(given, key.lower()))) for key in _FUNCTIONS if getattr(given, key.lower())),
         *((imported, (path,)) for path in given.handlers),

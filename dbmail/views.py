@@ -1,4 +1,4 @@
-"""The public page of a public broadcast, without any recipient's data."""
+"""The page on which anybody can read a public broadcast, without any recipient's data."""
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse
@@ -13,8 +13,10 @@ from .rendering.message import Rendered
 from .rendering.public import render_for_anybody
 from .rendering.text import is_html
 
+#: Content-Security-Policy of the page around the body.
 _PAGE_POLICY = "default-src 'none'; style-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'"
-# The message is the admins' HTML: styles and pictures, but no script, no form, no origin of ours.
+#: Content-Security-Policy of the body, which is HTML that staff wrote: styles and pictures, but no script, no form,
+#: and not our origin.
 _BODY_POLICY = (
     "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; "
     "img-src https: data:; font-src https: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
@@ -34,9 +36,9 @@ def public(request: HttpRequest, pk: int) -> HttpResponse:
 
 @login_not_required
 @require_safe
-@xframe_options_exempt  # frame-ancestors says it more precisely
+@xframe_options_exempt  # frame-ancestors of the policy replaces it
 def public_body(request: HttpRequest, pk: int) -> HttpResponse:
-    """The HTML body alone, for the sandboxed frame on the page; as harmless when it is opened by itself."""
+    """The HTML body alone, for the sandboxed frame on the page; it is as harmless when opened by itself."""
     rendered = _rendered(pk)
     if not is_html(rendered.body):
         raise Http404

@@ -14,10 +14,10 @@ from django.utils.translation import gettext as _
 from ..broadcasts.insight import trace
 from ..models import Suppression
 from ..suppression.entries import lift
-from .given import line, number
+from .form_data import key_number, text_line
 from .permissions import may_see_recipients
 
-#: Characters of the reason for lifting a suppression.
+#: The most characters of a reason for lifting a suppression.
 REASON_LENGTH = 500
 
 
@@ -26,11 +26,11 @@ def page(admin: Any, request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     if request.method == "POST":
         return _lift(admin, request)
-    return _page(admin, request, line(request.GET, "q"))
+    return _page(admin, request, text_line(request.GET, "q"))
 
 
 def _page(admin: Any, request: HttpRequest, wanted: str, unexplained: int | None = None) -> HttpResponse:
-    """`unexplained`: the suppression that was to be lifted without a reason."""
+    """`unexplained` is the key of a suppression that somebody tried to lift without giving a reason."""
     found = trace(wanted) if "@" in wanted else None
     context = {
         **admin.admin_site.each_context(request),
@@ -46,11 +46,11 @@ def _page(admin: Any, request: HttpRequest, wanted: str, unexplained: int | None
 
 
 def _lift(admin: Any, request: HttpRequest) -> HttpResponse:
-    """End one suppression, for a reason that is kept with it and in the history."""
+    """End one suppression. The reason is kept with it and in the admin's history."""
     if not request.user.has_perm("dbmail.delete_suppression"):
         raise PermissionDenied
-    row = get_object_or_404(Suppression, pk=number(line(request.POST, "suppression")))
-    because = line(request.POST, "because", REASON_LENGTH)
+    row = get_object_or_404(Suppression, pk=key_number(text_line(request.POST, "suppression")))
+    because = text_line(request.POST, "because", REASON_LENGTH)
     if not because:
         return _page(admin, request, row.address, unexplained=row.pk)
     if lift(row.address, scope=row.scope, by=request.user.get_username(), because=because):

@@ -1,4 +1,4 @@
-"""Broadcasts: the list, and the doors to the pages of one broadcast."""
+"""Broadcasts: their list, the doors to the pages of one, and the tables of their audiences and variables."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -15,12 +15,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from ..broadcasts.approval import note_change
-from ..models import MessageRequest, MessageVars
-from . import compose, confirm, export, preview, start, survey, watch
-from .paging import FastList, LeanList, StateFilter, badge, wanted
+from ..models import MessageRequest, MessageVars, PersistentQueryFilter
+from . import compose, confirm, export, preflight, preview, start, watch
+from .paging import FastList, LeanList, StateFilter, badge, search_text
 from .permissions import ReadOnly, may_compose, may_prepare, may_see_recipients, may_send
 
-#: View of one broadcast: (model admin, request, broadcast) -> response
+#: A view of one broadcast: (model admin, request, broadcast) -> response.
 Page = Callable[[Any, HttpRequest, MessageRequest], HttpResponseBase]
 
 
@@ -55,9 +55,9 @@ class MessageRequestAdmin(FastList):
             ("body", preview.as_html, may_prepare, "POST"),
             ("sender", preview.sender, may_prepare, "POST"),
             ("people", preview.people, may_see_recipients, "GET"),
-            ("count", survey.count, may_prepare, "POST"),
-            ("survey", survey.first_people, may_prepare, "POST"),
-            ("everyone", survey.everyone, may_prepare, "POST"),
+            ("count", preflight.count, may_prepare, "POST"),
+            ("survey", preflight.first_people, may_prepare, "POST"),
+            ("everyone", preflight.everyone, may_prepare, "POST"),
             ("test", confirm.send_test, may_prepare, "POST"),
             ("confirm", confirm.page, may_prepare, "GET POST"),
             ("pause", confirm.pause, may_send, "POST"),
@@ -99,7 +99,7 @@ class MessageRequestAdmin(FastList):
         return self._may_look(request.user)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Only what never became mail can be deleted: the rest is the record of what was sent."""
+        """Only a draft of which no mail was made can be deleted: anything else is the record of what was sent."""
         unsent = obj is None or (obj.state == MessageRequest.State.DRAFT and not obj.cursor)
         return unsent and super().has_delete_permission(request, obj)
 
@@ -111,7 +111,7 @@ class MessageRequestAdmin(FastList):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """A draft is composed here; anything else is watched."""
+        """A draft opens on the page to compose it, if the person may; anything else on the page to watch it."""
         broadcast = self.get_object(request, object_id)
         if broadcast is None:
             return super().change_view(request, object_id)  # says so, and leads to the list
@@ -125,7 +125,7 @@ class MessageRequestAdmin(FastList):
         return BroadcastList
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> Any:
-        term = wanted(search_term)
+        term = search_text(search_term)
         if term.isdecimal() or not term:
             return super().get_search_results(request, queryset, search_term)
         return queryset.filter(subject__istartswith=term), False
@@ -151,9 +151,36 @@ class MessageRequestAdmin(FastList):
         return watch.progress_in_list(broadcast, getattr(broadcast, "exact", False))
 
 
+@admin.register(PersistentQueryFilter)
+class PersistentQueryFilterAdmin(FastList):
+    """Only the name can be changed: the conditions are part of the record of the broadcasts that went to them."""
+
+    list_display = ["id", "useful_name", "item_model", "create_ts"]
+    ordering = ["-id"]
+    search_help_text = _("The number of an audience, or the beginning of its name.")
+    readonly_fields = ["item_model", "q_filter", "create_ts"]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """The conditions may hold addresses, so they are shown to people who may see recipients."""
+        shown = ["q_filter"] if may_see_recipients(request.user) else []
+        return ["useful_name", "item_model", *shown, "create_ts"]
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> Any:
+        term = search_text(search_term)
+        if term.isdecimal() or not term:
+            return super().get_search_results(request, queryset, search_term)
+        return queryset.filter(useful_name__istartswith=term), False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
 @admin.register(MessageVars)
 class MessageVarsAdmin(ReadOnly, FastList):
-    """Programs give a broadcast its objects: whoever could do it here could have any object shown in a mail."""
+    """Read-only: only programs add objects to a broadcast. A person could have any object shown in a mail."""
 
     list_display = ["id", "provider_name", "messagerequest"]
     list_select_related = ["messagerequest"]
@@ -163,7 +190,7 @@ class MessageVarsAdmin(ReadOnly, FastList):
     raw_id_fields = ["messagerequest"]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """With its draft only."""
+        """Only while the broadcast is a draft, by whoever may delete that."""
         draft = obj is None or obj.messagerequest.state == MessageRequest.State.DRAFT
         return draft and request.user.has_perm("dbmail.delete_messagerequest")
 

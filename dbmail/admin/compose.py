@@ -1,7 +1,9 @@
-"""Writing a draft: one page, kept as it is written."""
+"""The page on which a draft is written. It saves while one writes."""
 
 from typing import Any
 
+from django import forms
+from django.apps import apps
 from django.contrib import messages
 from django.contrib.auth import get_user_model
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -9,6 +11,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -19,14 +22,22 @@ from ..exceptions import DbmailError
 from ..models import MessageRequest, PersistentQueryFilter
 from ..people import address_of
 from ..preflight.palette import palette
-from . import draft as drafts
-from .body_field import body_field
-from .given import line
+from .draft_form import DraftForm, Outdated, edition_of, save_draft, shown_values
+from .form_data import text_line
 from .permissions import may_compose, may_see_recipients, may_send
 from .preview import sample_user
 
+#: Saved audiences that are offered, the latest first.
 _SAVED_AUDIENCES = 100
-#: Send-to functions as people read them.
+#: HTML attributes of the field for the body.
+_BODY_ATTRIBUTES = {
+    "id": "id_msgtext",
+    "dir": "auto",
+    "rows": 16,
+    "spellcheck": "true",
+    "aria-describedby": "msgtext-help",
+}
+#: Name of a send-to function -> what people read.
 SENDTO_WORDS = {
     MessageRequest.SEND_TO_SELF: gettext_lazy("The person"),
     MessageRequest.SEND_TO_GUARDIAN: gettext_lazy("Guardian"),
@@ -39,14 +50,14 @@ SENDTO_WORDS = {
 
 
 def page(admin: Any, request: HttpRequest, draft: MessageRequest) -> HttpResponse:
-    """The page. Without JavaScript its form saves too, and comes back or goes on to the confirmation."""
-    token = drafts.fingerprint(draft)
+    """Show the page. A POST, for use without JavaScript, saves the form and leads back here or to the confirmation."""
+    token = edition_of(draft)
     if request.method == "POST":
-        form = drafts.DraftForm(request.POST)
+        form = DraftForm(request.POST, draft)
         form.apply(draft)
         try:
-            is_kept = drafts.save(draft, request.user, request.POST.get("token"))
-        except drafts.Outdated:
+            is_kept = save_draft(draft, request.user, request.POST.get("token"))
+        except Outdated:
             messages.error(request, _("Somebody else has changed this draft. What you see is yours, not saved yet."))
             return _page(admin, request, draft, token)
         if not is_kept:
@@ -68,14 +79,18 @@ def _page(admin: Any, request: HttpRequest, draft: MessageRequest, token: str) -
 
 
 def save(admin: Any, request: HttpRequest, draft: MessageRequest) -> HttpResponse:
-    """Autosave. `token` is that of the page's last save: another one means that somebody else changed the draft."""
+    """Save in the background and answer with the new token.
+
+    The page sends the `token` of its last save. If it is not the stored draft's any more, somebody else has changed
+    the draft: nothing is saved then, and the answer is 409.
+    """
     if draft.state != MessageRequest.State.DRAFT:
         return JsonResponse({"problem": _("This broadcast is no draft any more. Reload the page.")}, status=409)
-    form = drafts.DraftForm(request.POST)
+    form = DraftForm(request.POST, draft)
     form.apply(draft)
     try:
-        is_kept = drafts.save(draft, request.user, request.POST.get("token"))
-    except drafts.Outdated:
+        is_kept = save_draft(draft, request.user, request.POST.get("token"))
+    except Outdated:
         problem = _("Somebody else has changed this draft, or you did in another window. Reload the page to see it.")
         return JsonResponse({"problem": problem}, status=409)
     if not is_kept:
@@ -83,15 +98,21 @@ def save(admin: Any, request: HttpRequest, draft: MessageRequest) -> HttpRespons
     kept = MessageRequest.objects.select_related("recipients").filter(pk=draft.pk).first()
     if kept is None:
         return JsonResponse({"problem": _("This broadcast is no draft any more. Reload the page.")}, status=409)
-    return JsonResponse({"token": drafts.fingerprint(kept), "errors": form.errors})
+    return JsonResponse({"token": edition_of(kept), "errors": form.errors})
 
 
 def name_audience(admin: Any, request: HttpRequest, draft: MessageRequest) -> HttpResponse:
-    """Keep the draft's audience under a name, to be chosen again."""
-    name = line(request.POST, "name", 200)
+    """Save the draft's audience under a name, so that it can be chosen for other drafts."""
+    name = text_line(request.POST, "name", 200)
     if not name or tree_of(draft.recipients.q_filter) == NOBODY:
         return JsonResponse({"problem": _("Choose an audience, and enter a name for it.")})
-    PersistentQueryFilter.objects.filter(pk=draft.recipients_id).update(useful_name=name)
+    # A name says to others what they send to: it is given once, to what no other broadcast goes by.
+    own = PersistentQueryFilter.objects.filter(pk=draft.recipients_id, useful_name="")
+    others = MessageRequest.objects.filter(recipients=draft.recipients_id).exclude(pk=draft.pk)
+    if draft.state != MessageRequest.State.DRAFT or others.exists() or not own.update(useful_name=name):
+        return JsonResponse(
+            {"problem": _("This audience has a name, or other broadcasts go to it: it stays as it is.")}
+        )
     admin.log_change(request, draft, _("Named the audience “%(name)s”.") % {"name": name})
     return JsonResponse({"done": _("Kept as “%(name)s”.") % {"name": name}})
 
@@ -102,7 +123,7 @@ def _context(admin: Any, request: HttpRequest, draft: MessageRequest) -> dict[st
         variables, problem = palette(draft, user), ""
     except DbmailError as error:
         variables, problem = [], str(error)
-    field, media = body_field(draft.msgtext or "")
+    field, media = _body_field(draft.msgtext or "")
     names = ("save", "preview", "body", "sender", "count", "survey", "everyone", "people", "test", "confirm", "name")
     return {
         **admin.admin_site.each_context(request),
@@ -112,7 +133,7 @@ def _context(admin: Any, request: HttpRequest, draft: MessageRequest) -> dict[st
         "original": draft,
         "draft": draft,
         "reason": draft.reason_for(may_see_recipients(request.user)),
-        "values": drafts.initial(draft),
+        "values": shown_values(draft),
         "body_field": field,
         "body_media": media,
         "palette": variables,
@@ -135,19 +156,48 @@ def _context(admin: Any, request: HttpRequest, draft: MessageRequest) -> dict[st
         "may_see_recipients": may_see_recipients(request.user),
         "may_send": may_send(request.user),
         "may_delete": admin.has_delete_permission(request, draft) and may_compose(request.user),
-        "own_address": own_address(request.user),
+        "own_address": address_of(request.user),
         "from_domains": ", ".join(config().from_domains),
         "time_zone": timezone.get_current_timezone_name(),
         "media": admin.media,
     }
 
 
+def _body_field(value: str) -> tuple[SafeString, forms.Media]:
+    """The field for the body with `value` in it, and the files that it needs.
+
+    A plain textarea, or an editor with colours where django-ace is installed.
+    """
+    if not apps.is_installed("django_ace"):
+        return forms.Textarea().render("msgtext", value, _BODY_ATTRIBUTES), forms.Media()
+    from django_ace import AceWidget
+
+    widget = AceWidget(
+        mode="django",
+        theme="github_light_default",
+        wordwrap=True,
+        width=None,
+        height=None,
+        showprintmargin=False,
+        toolbar=False,
+        behaviours=False,  # do not insert quotes, braces and end tags
+        useworker=False,  # it loads from a blob: URL, which a strict policy forbids
+        useStrictCSP=True,
+    )
+    media = forms.Media(
+        css={"screen": ["django_ace/ace/css/theme/github_dark.css"]},
+        js=[
+            "django_ace/ace/ace.js",
+            "django_ace/widget.js",
+            "django_ace/ace/theme-github_dark.js",
+            "dbmail/editor.js",
+        ],
+    )
+    return widget.render("msgtext", value, _BODY_ATTRIBUTES), widget.media + media
+
+
 def sendto_in_words(name: str) -> Any:
     return SENDTO_WORDS.get("" if name == MessageRequest.SEND_TO_SELF_REAL else name, name)
-
-
-def own_address(user: Any) -> str:
-    return address_of(user)
 
 
 def _field_data(field: Any) -> dict[str, Any]:
@@ -155,7 +205,7 @@ def _field_data(field: Any) -> dict[str, Any]:
 
 
 def _saved_audiences(draft: MessageRequest) -> list[dict[str, Any]]:
-    """Named audiences, and the draft's own if it is one that cannot be shown as conditions."""
+    """Named audiences, the latest first, with the draft's own in front if it is not among them."""
     label = get_user_model()._meta.label
     named = PersistentQueryFilter.objects.filter(item_model=label).exclude(useful_name="").order_by("-pk")
     rows = list(named[:_SAVED_AUDIENCES])

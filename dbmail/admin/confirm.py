@@ -1,4 +1,4 @@
-"""The last page before a broadcast goes out, and everything that changes its state."""
+"""The last page before a broadcast is sent, and the buttons that change its state later."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,6 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
@@ -26,24 +25,24 @@ from ..delivery.headers import request_headers
 from ..delivery.send import send_mail
 from ..exceptions import AddressError, DbmailError, UnresolvableQuery
 from ..models import MessageRequest
-from ..people import active_accounts, has_address, is_staff
+from ..people import active_accounts, address_of, has_address, is_staff
 from ..preflight.everyone import still_failing
 from ..preflight.survey import people_in
 from ..rendering.message import MessageRenderer
-from . import draft as drafts
-from . import numbers
-from .compose import own_address, sendto_in_words
-from .given import line, number
+from . import disclosure
+from .compose import sendto_in_words
+from .draft_form import edition_of, reply_to_of
+from .form_data import key_number, text_line
 from .permissions import may_compose, may_see_recipients, may_send
+from .preflight import audience_in_words
 from .preview import draft_of, sample_user
-from .survey import audience_in_words
 
-#: Colleagues that one test goes to at most.
+#: The most addresses that one test goes to.
 _TESTERS = 5
 
 
 def page(admin: Any, request: HttpRequest, draft: MessageRequest) -> HttpResponse:
-    """Numbers, a sample, time and sender; the POST lets it go."""
+    """Show numbers, a sample, time and sender of a draft; the POST schedules it."""
     if draft.state != MessageRequest.State.DRAFT:
         messages.info(request, _("This broadcast is no draft any more."))
         return redirect("admin:dbmail_messagerequest_change", draft.pk)
@@ -60,14 +59,14 @@ def page(admin: Any, request: HttpRequest, draft: MessageRequest) -> HttpRespons
 
 
 def _let_go(admin: Any, request: HttpRequest, draft: MessageRequest) -> str:
-    """Schedule `draft` if it is what the person has seen; "" or why not."""
+    """Schedule `draft` unless it has changed since the person saw it. Returns "", or why it was not scheduled."""
     with transaction.atomic():
         draft = MessageRequest.objects.select_for_update().get(pk=draft.pk)
-        if request.POST.get("token") != drafts.fingerprint(draft):
+        if request.POST.get("token") != edition_of(draft):
             return _("The draft was changed since you opened this page. Look at it again.")
         if request_errors(draft):
             return _("It cannot be sent like this: see the errors.")
-        # What depends on people comes last, so that nobody learns it who could not send.
+        # What depends on people is checked last, so that only somebody who could send it learns of it.
         problem = _not_approved(request, draft, _Size.of(draft, request.user)) or _people_problem(
             admin, request, draft
         )
@@ -88,25 +87,27 @@ def _let_go(admin: Any, request: HttpRequest, draft: MessageRequest) -> str:
 
 
 def _canary_first(request: HttpRequest) -> bool:
-    """What the box says, which is there only where the project has mails go ahead at all."""
+    """Whether some mails go ahead. The page has a box for it only if the project has set BREAKER's CANARY."""
     return not config().breaker.canary or "canary" in request.POST
 
 
 @dataclass(frozen=True, slots=True)
 class _Size:
-    """An audience as one person may know it. `people` is None where they may not: then it counts as large."""
+    """The size of an audience, as far as one person may know it."""
 
+    #: None if they may not know it: the audience then counts as large.
     people: int | None
+    #: The size in words.
     shown: str
-    #: The number that is typed to send it.
+    #: The number that they have to type to send it.
     typed: int
 
     @classmethod
     def of(cls, draft: MessageRequest, user: Any) -> "_Size":
-        if numbers.is_withheld(user, draft):
-            return cls(None, numbers.withheld(), draft.pk)
+        if disclosure.is_withheld(user, draft):
+            return cls(None, disclosure.withheld(), draft.pk)
         people, exact = people_in(draft), may_see_recipients(user)
-        return cls(people, numbers.shown(people, exact), people if exact else numbers.rough(people))
+        return cls(people, disclosure.shown(people, exact), people if exact else disclosure.rough(people))
 
     @property
     def is_large(self) -> bool:
@@ -114,8 +115,10 @@ class _Size:
 
 
 def _people_problem(admin: Any, request: HttpRequest, draft: MessageRequest) -> str:
-    """What is wrong with those whom it goes to; in words that tell nobody's data, and kept in the history, for who
-    may not see recipients."""
+    """Why it cannot be sent to its audience; "" if it can.
+
+    People who may not see recipients get a sentence that tells nothing about anybody, and the history notes the try.
+    """
     nobody, failed = not people_in(draft), still_failing(draft)
     if not nobody and not failed:
         return ""
@@ -129,11 +132,11 @@ def _people_problem(admin: Any, request: HttpRequest, draft: MessageRequest) -> 
         "The text fails for %(number)s person, and there it would stop: see the checks.",
         "The text fails for %(number)s people, and there it would stop: see the checks.",
         failed,
-    ) % {"number": number_format(failed, force_grouping=True)}
+    ) % {"number": disclosure.shown(failed)}
 
 
 def _not_approved(request: HttpRequest, draft: MessageRequest, size: _Size) -> str:
-    """What is missing of what a large audience takes; "" if nothing is."""
+    """What the person still has to do to send to a large audience; "" if nothing."""
     if not size.is_large:
         return ""
     if config().large_audience.approval == "second":
@@ -142,10 +145,10 @@ def _not_approved(request: HttpRequest, draft: MessageRequest, size: _Size) -> s
             said = _("A large broadcast is sent by somebody else than those who wrote or changed it: %(people)s.")
             return said % {"people": ", ".join(map(str, people))}
         return ""
-    digits = "".join(filter(str.isdecimal, line(request.POST, "typed")))
-    if number(digits) == size.typed:
+    digits = "".join(filter(str.isdecimal, text_line(request.POST, "typed")))
+    if key_number(digits) == size.typed:
         return ""
-    shown = number_format(size.typed, force_grouping=True)
+    shown = disclosure.shown(size.typed)
     if size.people is None:
         return _("Type the number of this broadcast, %(number)s, to send it.") % {"number": shown}
     return _("Type the number of people, %(people)s, to send it.") % {"people": shown}
@@ -153,11 +156,11 @@ def _not_approved(request: HttpRequest, draft: MessageRequest, size: _Size) -> s
 
 def _context(admin: Any, request: HttpRequest, draft: MessageRequest, problem: str) -> dict[str, Any]:
     errors = [(field, e) for field, found in request_errors(draft).items() for one in found for e in one.messages]
-    errors = [(field, _said(field, message, request.user)) for field, message in errors]
+    errors = [(field, _error_text(field, message, request.user)) for field, message in errors]
     try:
         size = _Size.of(draft, request.user)
     except DbmailError:
-        size = _Size(0, numbers.shown(0), 0)
+        size = _Size(0, disclosure.shown(0), 0)
     second = size.is_large and config().large_audience.approval == "second"
     wrote_it = authors(draft) if second else []
     try:
@@ -176,40 +179,40 @@ def _context(admin: Any, request: HttpRequest, draft: MessageRequest, problem: s
         "errors": errors,
         "people_shown": size.shown,
         "is_withheld": size.people is None,
-        "to_type": number_format(size.typed, force_grouping=True),
+        "to_type": disclosure.shown(size.typed),
         "sendto": sendto_in_words(draft.sendto_fn_name),
         "audience": audience_in_words(draft),
         "sender": sender,
-        "reply_to": drafts.reply_to(draft),
+        "reply_to": reply_to_of(draft),
         "later": bool(draft.processed_by and draft.processed_by > timezone.now()),
         "typed": size.is_large and config().large_audience.approval == "typed",
         "second_person": request.user in wrote_it,
         "wrote_it": ", ".join(map(str, wrote_it)),
-        "canary": number_format(config().breaker.canary, force_grouping=True) if config().breaker.canary else "",
+        "canary": disclosure.shown(config().breaker.canary) if config().breaker.canary else "",
         "canary_wait": round(config().breaker.canary_wait.total_seconds() / 60),
         "canary_first": request.method != "POST" or _canary_first(request),
         "may_send": may_send(request.user),
         "may_compose": may_compose(request.user),
         "may_see_recipients": may_see_recipients(request.user),
-        # Whether there is anybody is told to who may know it.
+        # Only people who may see recipients learn here that the audience is empty.
         "can_go": not errors and (size.people is None or size.people > 0 or not may_see_recipients(request.user)),
-        "token": drafts.fingerprint(draft),
+        "token": edition_of(draft),
         "time_zone": timezone.get_current_timezone_name(),
         "urls": {name: reverse(f"admin:dbmail_messagerequest_{name}", args=[draft.pk]) for name in names},
         "media": admin.media,
     }
 
 
-def _said(field: str, message: str, user: Any) -> str:
-    return numbers.said(UnresolvableQuery(message), user) if field == "recipients" else message
+def _error_text(field: str, message: str, user: Any) -> str:
+    return disclosure.audience_error(UnresolvableQuery(message), user) if field == "recipients" else message
 
 
 def send_test(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpResponse:
-    """Send the draft as it is on the page to oneself or to colleagues, as the chosen recipient would get it."""
+    """Send the draft as it is on the page, unsaved, to oneself or colleagues, as the chosen recipient would get it."""
     draft = draft_of(request, stored)
     try:
         to = _testers(request)
-        rendered = MessageRenderer(draft).render(sample_user(request, draft, line(request.POST, "as")))
+        rendered = MessageRenderer(draft).render(sample_user(request, draft, text_line(request.POST, "as")))
         rendered = rendered.as_example()
         send_mail(
             _("[Test] %(subject)s") % {"subject": rendered.subject},
@@ -226,9 +229,12 @@ def send_test(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpR
 
 
 def _testers(request: HttpRequest) -> list[str]:
-    """The addresses of the form: one's own, or those of active staff. Raises AddressError for any other."""
-    own = own_address(request.user)
-    given = [part.strip() for part in line(request.POST, "to").split(",") if part.strip()] or [own]
+    """The addresses in the form, or one's own if it is empty.
+
+    Raises AddressError for an address that is neither one's own nor that of active staff.
+    """
+    own = address_of(request.user)
+    given = [part.strip() for part in text_line(request.POST, "to").split(",") if part.strip()] or [own]
     if len(given) > _TESTERS:
         raise AddressError(_("A test goes to %(number)d addresses at most.") % {"number": _TESTERS})
     for text in given:
@@ -237,7 +243,7 @@ def _testers(request: HttpRequest) -> list[str]:
         address = parse_mailbox(text).address
         if own and normalise(address) == normalise(own):
             continue
-        if not may_see_recipients(request.user):  # else they would learn which addresses are of staff
+        if not may_see_recipients(request.user):  # otherwise they could find out which addresses are staff's
             raise AddressError(_("A test goes to you only; who may see recipients can send it to other staff too."))
         if not any(map(is_staff, active_accounts(has_address(address)))):
             raise AddressError(_("A test goes to you or to other staff, and %(to)s is neither.") % {"to": address})

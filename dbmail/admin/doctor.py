@@ -1,4 +1,4 @@
-"""Whether mail arrives: what the doctor found, with what to do and what to publish, and a button to look again."""
+"""The doctor's page: what it found, what to do, what to publish in DNS, and a button to run it again."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,9 +24,13 @@ from ..exceptions import DbmailError
 from ..models import DoctorReport
 from .permissions import ReadOnly, may_run_doctor, may_see_doctor
 
-#: Seconds that a person waits at most, and for one server; web servers give a request about thirty.
-WAIT, WAIT_EACH = 20, 5
+#: The most seconds that a person waits for the whole examination; web servers allow a request about thirty.
+WAIT = 20
+#: The most seconds for one server.
+WAIT_EACH = 5
+#: Checks whose findings are shown with the domain that they are about.
 _OF_A_DOMAIN = {mx.NAME, spf.NAME, dkim.NAME, dmarc.NAME, alignment.NAME}
+#: Level of a finding -> the word for it.
 _WORDS = {
     Level.OK: gettext_lazy("in order"),
     Level.WARNING: gettext_lazy("warning"),
@@ -36,20 +40,23 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The findings about one domain, the site, or the providers' rules: what is to do first, worst before all."""
+    """The findings about one domain, the site, or the big providers' rules, the worst first."""
 
     title: str
+    #: That of the worst finding.
     level: Level
     level_word: Any
+    #: Findings that are open on the page.
     shown: list[dict[str, Any]]
-    #: What is folded away, since nothing is to be done about it; a checklist is shown whole.
+    #: Findings about which nothing has to be done: folded away.
     folded: list[dict[str, Any]]
+    #: Whether it is shown whole, with nothing folded away.
     is_checklist: bool = False
 
 
 @admin.register(DoctorReport)
 class DoctorAdmin(ReadOnly, admin.ModelAdmin):
-    @non_atomic_requests  # it asks our own site, which answers by a transaction of its own
+    @non_atomic_requests  # it asks our own site, which answers in a transaction of its own
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
@@ -102,7 +109,7 @@ def _in_words(findings: Iterable[dict[str, Any]]) -> str:
 
 
 def _shown(finding: dict[str, Any]) -> dict[str, Any]:
-    """A finding in the reader's language, and its record in the parts that a registrar's form asks for."""
+    """A stored finding in the reader's language, its DNS record split into what a registrar's form asks for."""
     name = finding["check"]
     # Findings that an earlier version kept have English strings only.
     words = {**finding, **{key: translated(each) for key, each in finding.get("sentences", {}).items()}}
@@ -118,7 +125,7 @@ def _shown(finding: dict[str, Any]) -> dict[str, Any]:
 
 
 def translated(value: Any) -> Any:
-    """What `dns.sentence.parts` made of a sentence, in the reader's language; anything else as it is."""
+    """A sentence that `dns.sentence.parts` took apart, in the reader's language; any other value as it is."""
     if not isinstance(value, dict):
         return value
     text = _(value["text"])
@@ -130,7 +137,7 @@ def _said(error: DbmailError | DomainsError) -> str:
 
 
 def _record(line: str) -> dict[str, str]:
-    """NAME. IN TYPE VALUE"""
+    """The parts of a line of a zone file: `NAME. IN TYPE VALUE`."""
     name, _class, kind, value = line.split(" ", 3)
     return {"line": line, "name": name.rstrip("."), "type": kind, "value": value}
 

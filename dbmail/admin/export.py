@@ -10,7 +10,9 @@ from django.utils.translation import gettext as _
 from ..csv_cells import harmless
 from ..models import MailEvent, MessageRequest, TextOfEmail
 
+#: Columns of TextOfEmail that are exported.
 _COLUMNS = ("id", "send_to", "state", "sent", "tries", "last_reply")
+#: Rows read from the database at a time.
 _ROWS = 2000
 
 
@@ -44,7 +46,10 @@ def _lines(broadcast: MessageRequest) -> Iterator[str]:
 
 
 def _reported(broadcast: MessageRequest, after: int, last: int) -> dict[int, str]:
-    """What was reported of the mails up to `last`, by mail: `bounced`, `complained unsubscribed`..."""
+    """What was reported about mails later, such as `complained unsubscribed`, by the mail's key.
+
+    Of the mails with `after` < key <= `last`.
+    """
     rows = MailEvent.objects.filter(
         textofemail__messagerequest=broadcast, textofemail__gt=after, textofemail__lte=last
     ).order_by()

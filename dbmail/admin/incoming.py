@@ -1,4 +1,4 @@
-"""Mail that came in: the log of it, what waits for a moderator, and what other servers reported."""
+"""Incoming mail: its log, what waits for a moderator, and the events that other servers reported."""
 
 from typing import Any, ClassVar
 
@@ -17,11 +17,12 @@ from django.views.decorators.http import require_POST
 from ..exceptions import DbmailError
 from ..incoming.moderation import approve, legible, prospect, reject, replay
 from ..models import IncomingMessage, MailEvent
-from .given import line
+from .disclosure import handler_error
+from .form_data import text_line
 from .paging import FastList, StateFilter, WordFilter, badge
-from .permissions import ReadOnly, RecipientsOnly, may_moderate, may_see_recipients, what_it_said
+from .permissions import ReadOnly, RecipientsOnly, may_moderate, may_see_recipients
 
-#: Characters of a held message that a moderator reads here.
+#: The most characters of a message that its page shows.
 _SHOWN = 20_000
 
 
@@ -89,7 +90,7 @@ class IncomingMessageAdmin(ReadOnly, FastList):
         return super().change_view(request, object_id, form_url, more)
 
     def replay(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """What deciding anew would do, and the POST that does it; whoever has a copy gets no second one."""
+        """Show what deciding anew would do; the POST does it. Nobody who has a copy gets a second one."""
         if not may_moderate(request.user):
             raise PermissionDenied
         message = IncomingMessage.objects.filter(pk=pk).first()
@@ -104,8 +105,10 @@ class IncomingMessageAdmin(ReadOnly, FastList):
                 messages.success(request, said)
                 return back
             plan, missing = prospect(message)
-        except Exception as error:  # a handler is the project's code; what it raises is what the person wants to see
-            messages.error(request, what_it_said(error, request.user))
+        except (
+            Exception
+        ) as error:  # a handler is the project's code and may raise anything; the person wants to see it
+            messages.error(request, handler_error(error, request.user))
             return back
         context = {
             **self.admin_site.each_context(request),
@@ -131,7 +134,7 @@ class IncomingMessageAdmin(ReadOnly, FastList):
                 decision = approve(message, request.user)
                 said = _("Approved: %(reason)s") % {"reason": decision.reason}
             else:
-                reject(message, request.user, line(request.POST, "note", 500))
+                reject(message, request.user, text_line(request.POST, "note", 500))
                 said = _("Rejected. Its author is told nothing.")
         except DbmailError as error:
             messages.error(request, str(error))
@@ -155,7 +158,7 @@ class MailEventForm(forms.ModelForm):
 class MailEventAdmin(ReadOnly, RecipientsOnly, FastList):
     form = MailEventForm
     list_display = ["id", "at", "address", "event_badge", "for_good", "status", "description", "source"]
-    list_filter = [EventFilter]  # those for good are the addresses left out
+    list_filter = [EventFilter]  # those for good are found in the list of suppressions
     ordering = ["-id"]
     sortable_by = ()
     search_ids = ("pk", "textofemail_id")
@@ -170,5 +173,5 @@ class MailEventAdmin(ReadOnly, RecipientsOnly, FastList):
 
     @admin.display(description=gettext_lazy("for good"))
     def for_good(self, event: MailEvent) -> str:
-        """A mark only where it is so: a red cross at every mail that arrived looks like trouble."""
+        """A word instead of Django's icons: a red cross at every mail that arrived would look like trouble."""
         return _("Yes") if event.is_hard else ""

@@ -1,4 +1,4 @@
-"""Mails, their recipients and the tries to send them: to be read, never edited."""
+"""Mails, their recipients and the attempts to send them, all read-only."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from . import address
 from .paging import FastList, StateFilter, WordFilter, badge, linked
 from .permissions import ReadOnly, RecipientsOnly
 
-#: Tries on the page of a mail. One that waits for a sick relay may have hundreds.
+#: The most attempts on the page of a mail. One that waits for a relay in trouble may have hundreds.
 _TRIES = 50
 
 
@@ -92,7 +92,7 @@ class EmailRequestAdmin(ReadOnly, RecipientsOnly, FastList):
     raw_id_fields = ["target", "msgreq", "textofemail"]
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[EmailRequest]":
-        """With their mails fetched for one page: a join would sort all mails of a broadcast, bodies and all."""
+        """Prefetch the mails for one page of rows: a join would have the database sort all mails with their bodies."""
         broadcasts = Prefetch("msgreq", MessageRequest.objects.defer("msgtext"))
         mails = Prefetch("textofemail", TextOfEmail.objects.defer("msgtext", "plaintext"))
         return super().get_queryset(request).prefetch_related("target", broadcasts, mails)

@@ -16,14 +16,14 @@ from django.utils.translation import gettext_lazy as _
 from ..addresses import normalise, one_line
 from ..models.choices import meaning_of, word_of
 
-#: Rows that can be reached by paging. Further ones are found by a filter or a search.
+#: The most rows that can be reached by paging; those behind them, by a filter or a search.
 REACHABLE = 10_000
-#: Rows that a search by number finds: whoever has more of them chooses a state besides.
+#: The most rows that a search finds in one column; with more matches, choose a state as well.
 FOUND = 1000
 
 
 class BoundedPaginator(Paginator):
-    """Counts no further than what can be reached, so that the cost does not grow with the table."""
+    """Counts no further than REACHABLE, so that the cost does not grow with the table."""
 
     @cached_property
     def count(self) -> int:
@@ -34,26 +34,26 @@ class BoundedPaginator(Paginator):
 
 
 def badge(row: Any, field: str = "state") -> str:
-    """A choice as a coloured word that says what it means when pointed at."""
+    """The choice in `field` as a coloured word, whose tooltip says what it means."""
     value, label = getattr(row, field), getattr(row, f"get_{field}_display")()
     said = value, meaning_of(label), word_of(label)
     return format_html('<span class="dbmail-state" data-state="{}" title="{}">{}</span>', *said)
 
 
 def linked(table: str, key: Any, text: Any = None) -> str:
-    """The way to another row: its number, or `text`."""
+    """A link to the row `key` of `table` that reads `text`, or the key; "" if there is no key."""
     if key is None:
         return ""
     return format_html('<a href="{}">{}</a>', reverse(f"admin:dbmail_{table}_change", args=[key]), text or key)
 
 
 class WordFilter(admin.SimpleListFilter):
-    """By the field `parameter_name`, each choice in a word; the model explains its choices after a colon.
+    """A filter by the choices of the field `parameter_name`, each in one word (the model's label up to its colon).
 
-    The field must have an index that begins with it, or the rows of a rare word are looked for in the whole table.
+    An index must begin with that field: without one, the rows of a rare choice are looked for in the whole table.
     """
 
-    #: Whether an index leads to the numbers that are searched for and to the word together.
+    #: Whether an index covers the columns of `search_ids` together with this one.
     beside_ids = False
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -67,7 +67,8 @@ class WordFilter(admin.SimpleListFilter):
             raise IncorrectLookupParameters
         wanted = Q(**{str(self.parameter_name): self.value()})
         term = request.GET.get(SEARCH_VAR, "").strip()
-        # Said in a way that SQLite has no index for: it takes one of a word to be as good as one of an address.
+        # Written so that SQLite cannot use this column's index: it takes it for as good as the far better one of the
+        # address.
         searched = bool(term) and not (self.beside_ids and "@" not in term)
         return queryset.exclude(~wanted) if searched else queryset.filter(wanted)
 
@@ -79,7 +80,7 @@ class StateFilter(WordFilter):
 
 
 class LeanList(ChangeList):
-    """Reads only what it shows: bodies are most of what a table holds."""
+    """Does not read the columns `not_listed`: bodies are most of what a table holds."""
 
     model_admin: "FastList"
 
@@ -87,45 +88,46 @@ class LeanList(ChangeList):
         return super().get_queryset(request, exclude_parameters).defer(*self.model_admin.not_listed)
 
 
-#: Characters of a search: the longest address, and far below what a database takes as a pattern.
+#: The most characters of a search: room for the longest address, and far below the limit of a pattern in a database.
 _LONGEST_SEARCH = 320
 
 
-def wanted(search_term: str) -> str:
-    """What was typed into a search box, as a database takes it."""
+def search_text(search_term: str) -> str:
+    """What was typed into a search box, in a shape that no database refuses."""
     return one_line(search_term)[:_LONGEST_SEARCH]
 
 
 class OnlyOffered(admin.ModelAdmin):
-    """A list that is filtered by what it offers and by nothing else: the value of any other column could be guessed
-    at in the address bar, letter by letter."""
+    """A list that can only be filtered by the filters that it shows.
+
+    With any other look-up in the address bar, the value of a hidden column could be guessed letter by letter.
+    """
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         offered = {getattr(one, "parameter_name", one) for one in self.list_filter}
         return lookup.removesuffix("__exact").removesuffix("__isnull") in offered and "\0" not in value
 
     def get_search_results(self, request: HttpRequest, queryset: "QuerySet[Any]", search_term: str) -> Any:
-        return super().get_search_results(request, queryset, wanted(search_term))
+        return super().get_search_results(request, queryset, search_text(search_term))
 
 
 class FastList(OnlyOffered):
-    """A list without a full count, searched by exact key and exact address only.
-
-    `search_ids` and `search_addresses` name the columns, which must have an index.
-    """
+    """A list without a full count, which is searched by exact key and exact address only."""
 
     paginator = BoundedPaginator
     show_full_result_count = False
     list_per_page = 50
     list_max_show_all = 0
-    show_facets = admin.ShowFacets.NEVER  # counts by filter are counts of the table
-    actions = None  # deleting many at once would list every row that goes with them
+    show_facets = admin.ShowFacets.NEVER  # they would count the whole table
+    actions = None  # its confirmation would list every row deleted along
+    #: Columns that a number is searched in. Each must have an index.
     search_ids: tuple[str, ...] = ("pk",)
+    #: Columns that an address is searched in. Each must have an index.
     search_addresses: tuple[str, ...] = ()
-    #: Long columns, those of joined tables too, that the list has no use for.
+    #: Long columns, also of joined tables, that the list does not show and so does not read.
     not_listed: tuple[str, ...] = ()
-    #: Order among the rows of one state: that of its index. Else a database sorts them all, or, PostgreSQL, walks the
-    #: whole table by key for those that all lie in one place.
+    #: Order when filtered by state: that of the index of state. In any other order the database sorts all these rows,
+    #: or (PostgreSQL) reads the whole table in order of keys to find them.
     order_in_state: tuple[str, ...] = ()
 
     class Media:
@@ -144,9 +146,11 @@ class FastList(OnlyOffered):
     def get_search_results(
         self, request: HttpRequest, queryset: "QuerySet[Any]", search_term: str
     ) -> tuple["QuerySet[Any]", bool]:
-        """The keys first, from one index after the other, then the rows of those keys and nothing else: a database
-        that is asked for all at once may read every mail of a broadcast, or of a state."""
-        term = wanted(search_term)
+        """Find the keys first, by one index after the other, then fetch the rows of those keys.
+
+        Asked for everything in one query, a database may read every mail of a broadcast or of a state.
+        """
+        term = search_text(search_term)
         if not term:
             return queryset, False
         if "@" in term:

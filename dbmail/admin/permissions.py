@@ -1,11 +1,8 @@
-"""Who may do what: six rights that are given apart."""
+"""Who may do what: each right can be given without the others."""
 
 from typing import Any
 
 from django.http import HttpRequest
-from django.utils.translation import gettext as _
-
-from ..exceptions import DbmailError
 
 
 def may_compose(user: Any) -> bool:
@@ -34,24 +31,17 @@ def may_moderate(user: Any) -> bool:
 
 
 def may_run_doctor(user: Any) -> bool:
-    """Have DNS, our mail server and our own site asked whether mail arrives."""
+    """Run the doctor: have DNS, the relay and our own site asked whether mail arrives."""
     return bool(user.has_perm("dbmail.run_doctor"))
 
 
 def may_see_doctor(user: Any) -> bool:
-    """Read what it found."""
+    """Read what the doctor found."""
     return bool(user.has_perm("dbmail.view_doctorreport")) or may_run_doctor(user)
 
 
-def what_it_said(error: Exception, user: Any) -> str:
-    """An error of the project's own code, as `user` may read it: it may quote anything, an address too."""
-    if isinstance(error, DbmailError) or may_see_recipients(user):
-        return f"{type(error).__name__}: {error}"
-    return _("%(error)s. Who may see recipients sees the rest.") % {"error": type(error).__name__}
-
-
 class RecipientsOnly:
-    """For a ModelAdmin whose rows hold addresses or personal mail: viewing takes the right to see recipients too."""
+    """Mixin of a ModelAdmin whose rows hold addresses or personal mail: who may see recipients may view them."""
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return may_see_recipients(request.user)
@@ -61,7 +51,7 @@ class RecipientsOnly:
 
 
 class ReadOnly:
-    """For a ModelAdmin whose rows are written by the program only."""
+    """Mixin of a ModelAdmin whose rows only the program writes."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

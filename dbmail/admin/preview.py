@@ -1,4 +1,4 @@
-"""A draft as one recipient would get it."""
+"""The preview: a draft as one recipient would get it."""
 
 import re
 from typing import Any
@@ -21,38 +21,40 @@ from ..delivery.headers import headers_that_unsubscribe, request_headers
 from ..exceptions import AddressError, DbmailError, UnresolvableQuery
 from ..models import MessageRequest
 from ..people import address_of, has_address, name_of
-from ..preflight.content import Content, Finding, Level, check_content
-from ..preflight.from_domain import check_sender
+from ..preflight.content import Content, Remark, Severity, check_content
+from ..preflight.from_domain import check_from_domain
 from ..rendering.message import MessageRenderer, Rendered
 from ..rendering.public import nobody
 from ..rendering.text import is_html
-from . import draft as drafts
-from .given import line
-from .numbers import said
+from .disclosure import audience_error
+from .draft_form import DraftForm
+from .form_data import text_line
 from .permissions import may_compose, may_see_doctor, may_see_recipients
 
-#: The mail's own styles, no script. The page may read where it is scrolled to: same origin, no scripts.
-#: Pictures come from this site only, unless one view asks for all: the address of a picture elsewhere may carry what
-#: a person's data says to whoever wrote the text, when another previews it.
+#: Content-Security-Policy of the previewed body: its own styles apply, no script runs. It keeps our origin so that the
+#: page around it can read how far it is scrolled. Pictures come from this site only, unless the viewer asks for all:
+#: the address of a picture elsewhere can hold a person's data, and so hand it to the author of the text when somebody
+#: with more rights previews it.
 _POLICY = (
     "sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox; default-src 'none'; "
     "style-src 'unsafe-inline'; img-src {source} data:; font-src {source} data:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'self'"
 )
-#: An element of which a browser may look a host up before it asks any policy; in a mail it does nothing.
+#: <link> has no effect in a mail, but a browser may resolve its host before it looks at the policy: it is disarmed.
 _LINK = re.compile(r"<link(?=[\s/>])", re.IGNORECASE)
+#: The most people that a search offers as sample recipients.
 _FOUND = 12
 
 
 def draft_of(request: HttpRequest, stored: MessageRequest) -> MessageRequest:
-    """The draft as the page shows it now (not saved), or as it is stored where the page sends no text."""
+    """The draft as it is on the page, unsaved; as it is stored if the page sends no text."""
     if "subject" in request.POST and stored.state == MessageRequest.State.DRAFT and may_compose(request.user):
-        drafts.DraftForm(request.POST).apply(stored)
+        DraftForm(request.POST, stored).apply(stored)
     return stored
 
 
 def sample_user(request: HttpRequest, draft: MessageRequest, pk: str = "") -> Any:
-    """The chosen recipient, else the first; a nameless one for those who may not see recipients."""
+    """The recipient with the key `pk`, or the first one; a nameless one if `request.user` may not see recipients."""
     if not may_see_recipients(request.user):
         return nobody()
     try:
@@ -65,27 +67,26 @@ def sample_user(request: HttpRequest, draft: MessageRequest, pk: str = "") -> An
 
 
 def as_json(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpResponse:
-    """Subject, text, headers and what is wrong, while it is being written."""
+    """Subject, text, headers and remarks, asked for while one writes."""
     draft = draft_of(request, stored)
-    user = sample_user(request, draft, line(request.POST, "as"))
-    findings = _errors(draft, request.user)
+    user = sample_user(request, draft, text_line(request.POST, "as"))
+    remarks = _errors(draft, request.user)
     shown: dict[str, Any] = {"as": "" if user._state.adding else str(user.pk), "as_name": in_words(user)}
     try:
         rendered = MessageRenderer(draft).render(user)
         mail = rendered.as_example()
     except DbmailError as error:
-        if not any(
-            finding.level is Level.ERROR and finding.field in ("subject", "msgtext", "layout") for finding in findings
-        ):
-            findings.append(Finding(Level.ERROR, "msgtext", str(error)))
+        with_errors = {remark.field for remark in remarks if remark.severity is Severity.ERROR}
+        if with_errors.isdisjoint(("subject", "msgtext", "layout")):
+            remarks.append(Remark(Severity.ERROR, "msgtext", str(error)))
     else:
         shown |= {"subject": mail.subject, "html": is_html(mail.body), "headers": _headers(draft, user)}
         shown["text"] = mail.plaintext or mail.body
         if not draft.public and "public_url" in f"{draft.subject}{draft.msgtext}":
             message = _("{{ request.public_url }} leads nowhere as long as the public may not read it.")
-            findings.append(Finding(Level.WARNING, "public", message))
-        findings += check_content(_content(mail, rendered.has_unsubscribe_link))
-    shown["findings"] = [as_data(finding) for finding in findings]
+            remarks.append(Remark(Severity.WARNING, "public", message))
+        remarks += check_content(_content(mail, rendered.has_unsubscribe_link))
+    shown["findings"] = [as_data(remark) for remark in remarks]
     return JsonResponse(shown)
 
 
@@ -102,42 +103,42 @@ def _content(rendered: Rendered, has_link: bool) -> Content:
     )
 
 
-def _errors(draft: MessageRequest, user: Any) -> list[Finding]:
+def _errors(draft: MessageRequest, user: Any) -> list[Remark]:
     found = []
     for field, errors in request_errors(draft).items():
         for error in errors:
             line = (error.params or {}).get("line")
             message = " ".join(error.messages)
             if field == "recipients":
-                field, message = "audience", said(UnresolvableQuery(message), user)
-            found.append(Finding(Level.ERROR, field, message, line))
+                field, message = "audience", audience_error(UnresolvableQuery(message), user)
+            found.append(Remark(Severity.ERROR, field, message, line))
     return found
 
 
-def as_data(finding: Finding) -> dict[str, Any]:
-    names = {Level.ERROR: _("Error"), Level.WARNING: _("Warning"), Level.NOTE: _("Note")}
+def as_data(remark: Remark) -> dict[str, Any]:
+    names = {Severity.ERROR: _("Error"), Severity.WARNING: _("Warning"), Severity.NOTE: _("Note")}
     return {
-        "level": finding.level.value,
-        "level_name": names[finding.level],
-        "field": finding.field,
-        "message": finding.message,
-        "line": finding.line,
+        "level": remark.severity.value,
+        "level_name": names[remark.severity],
+        "field": remark.field,
+        "message": remark.message,
+        "line": remark.line,
     }
 
 
 def sender(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpResponse:
-    """What DNS says about the domain in From: apart, since it may take two seconds."""
+    """Remarks about the domain in From: a door of its own, because DNS may take two seconds."""
     try:
         domain = author(draft_of(request, stored)).sender.domain
     except DbmailError:
         return JsonResponse({"findings": []})  # the other checks say what is wrong with it
     more = {"more": _("What to do"), "more_url": reverse("admin:dbmail_doctorreport_changelist")}
-    shown = [as_data(finding) for finding in check_sender(domain)]
+    shown = [as_data(remark) for remark in check_from_domain(domain)]
     return JsonResponse({"findings": [{**one, **more} for one in shown] if may_see_doctor(request.user) else shown})
 
 
 def _headers(draft: MessageRequest, user: Any) -> list[tuple[str, str]]:
-    """The fields that a reader or a mail program goes by, in their usual order."""
+    """The header fields that matter to readers and mail programs, in their usual order."""
     try:
         sender = str(author(draft).sender)
         more = request_headers(draft)
@@ -156,17 +157,18 @@ def _headers(draft: MessageRequest, user: Any) -> list[tuple[str, str]]:
 
 @xframe_options_sameorigin
 def as_html(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpResponse:
-    """The HTML body alone, for the sandboxed frame; as harmless when it is opened by itself.
+    """The HTML body alone, for the sandboxed frame; it is as harmless when opened by itself.
 
-    `pictures` in the form: this answer alone loads them from elsewhere too.
+    With `pictures` in the form, pictures from other sites are loaded too, in this one answer.
     """
     draft = draft_of(request, stored)
-    user = sample_user(request, draft, line(request.POST, "as"))
+    user = sample_user(request, draft, text_line(request.POST, "as"))
     try:
         body = MessageRenderer(draft).render(user).as_example().body
     except DbmailError as error:
         body = f"<p>{escape(str(error))}</p>"
-    # Links open beside the page, not in the frame. At the end: before a doctype it would change how the mail looks.
+    # <base> has links open in a new tab instead of the frame. It stands at the end: before a doctype it would turn on
+    # quirks mode, in which the mail looks different.
     html = f'{_LINK.sub("<link-", body)}<base target="_blank">' if is_html(body) else f"<pre>{escape(body)}</pre>"
     response = HttpResponse(html)
     response["Content-Security-Policy"] = _POLICY.format(source="https:" if "pictures" in request.POST else "'self'")
@@ -176,8 +178,8 @@ def as_html(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpRes
 
 
 def people(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpResponse:
-    """Recipients whose name begins with, or whose address is, what was typed."""
-    wanted = line(request.GET, "q")
+    """Recipients whose name begins with what was typed, or whose address it is."""
+    wanted = text_line(request.GET, "q")
     if not wanted:
         return JsonResponse({"people": []})
     model = get_user_model()
@@ -196,7 +198,7 @@ def people(admin: Any, request: HttpRequest, stored: MessageRequest) -> HttpResp
 
 
 def in_words(user: Any) -> str:
-    """A recipient as a person would call them, for those who may see recipients."""
+    """Name and address of a recipient, for people who may see recipients."""
     if user._state.adding:
         return _("a nameless recipient")
     return " · ".join(filter(None, [name_of(user) or user.get_username(), address_of(user)]))

@@ -1,4 +1,4 @@
-"""Where incoming mail goes, and a tester that says it for one address."""
+"""The rows that route incoming mail, and a tester that says where mail for one address would go."""
 
 from typing import Any
 
@@ -16,9 +16,10 @@ from ..incoming.route import Plan
 from ..incoming.rows import unreachable
 from ..models import EmailList, PlainRedirect
 from ..models.choices import word_of
-from .given import line
-from .paging import FastList, OnlyOffered, wanted
-from .permissions import may_see_recipients, what_it_said
+from .disclosure import handler_error
+from .form_data import text_line
+from .paging import FastList, OnlyOffered, search_text
+from .permissions import may_see_recipients
 
 
 @admin.register(EmailList)
@@ -47,11 +48,11 @@ class EmailListAdmin(OnlyOffered):
         return super().changelist_view(request, extra_context)
 
     def tester(self, request: HttpRequest) -> HttpResponse:
-        """Where would mail to an address go? Nothing is sent or stored."""
+        """Say where mail to an address would go. Nothing is sent or stored."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        address = line(request.GET, "q")
-        sender = line(request.GET, "sender")
+        address = text_line(request.GET, "q")
+        sender = text_line(request.GET, "sender")
         plan, problem = _plan(address, sender, request.user) if address else (None, "")
         context = {
             **self.admin_site.each_context(request),
@@ -70,8 +71,8 @@ class EmailListAdmin(OnlyOffered):
 def _plan(address: str, sender: str, user: Any) -> tuple[Plan | None, str]:
     try:
         return plan_for(address, sender or "somebody@elsewhere.invalid"), ""
-    except Exception as error:  # a handler is the project's code; what it raises is what the person wants to see
-        return None, what_it_said(error, user)
+    except Exception as error:  # a handler is the project's code and may raise anything; the person wants to see it
+        return None, handler_error(error, user)
 
 
 @admin.register(PlainRedirect)
@@ -82,7 +83,7 @@ class PlainRedirectAdmin(FastList):
     def get_search_results(
         self, request: HttpRequest, queryset: "QuerySet[Any]", search_term: str
     ) -> tuple["QuerySet[Any]", bool]:
-        return queryset.filter(original__istartswith=wanted(search_term)), False
+        return queryset.filter(original__istartswith=search_text(search_term)), False
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return may_see_recipients(request.user) and super().has_module_permission(request)
@@ -94,5 +95,5 @@ class PlainRedirectAdmin(FastList):
         return may_see_recipients(request.user) and super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """What is deleted is shown first."""
+        """The page that confirms it shows the addresses."""
         return may_see_recipients(request.user) and super().has_delete_permission(request, obj)

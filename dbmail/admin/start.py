@@ -14,9 +14,11 @@ from django.utils.translation import gettext as _
 from ..audience.builder import NOBODY, to_q
 from ..broadcasts.approval import note_copy
 from ..models import MessageRequest, MessageVars, PersistentQueryFilter
-from .given import line, number
+from .form_data import key_number, text_line
 
+#: Earlier broadcasts that the page offers.
 _SHOWN = 20
+#: Fields that a copy takes over.
 _COPIED = (
     "subject",
     "msgtext",
@@ -33,13 +35,13 @@ _COPIED = (
 
 def page(admin: Any, request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
-        given = line(request.POST, "from")
-        earlier = get_object_or_404(MessageRequest, pk=number(given)) if given else None
+        given = text_line(request.POST, "from")
+        earlier = get_object_or_404(MessageRequest, pk=key_number(given)) if given else None
         draft = copy_of(earlier, request.user) if earlier else empty(request.user)
         message = _("Started from broadcast %(number)s.") % {"number": earlier.pk} if earlier else _("Started.")
         admin.log_addition(request, draft, message)
         return redirect("admin:dbmail_messagerequest_change", draft.pk)
-    wanted = line(request.GET, "q")
+    wanted = text_line(request.GET, "q")
     context = {
         **admin.admin_site.each_context(request),
         "opts": admin.opts,
@@ -55,12 +57,12 @@ def page(admin: Any, request: HttpRequest) -> HttpResponse:
 def _earlier(wanted: str) -> "list[MessageRequest]":
     rows = MessageRequest.objects.select_related("creator", "recipients").defer("msgtext").order_by("-pk")
     if wanted:
-        rows = rows.filter(Q(pk=number(wanted)) | Q(subject__icontains=wanted))
+        rows = rows.filter(Q(pk=key_number(wanted)) | Q(subject__icontains=wanted))
     return list(rows[:_SHOWN])
 
 
 def empty(user: Any) -> MessageRequest:
-    """A draft to nobody yet."""
+    """A new draft without text, whose audience is nobody."""
     nobody = PersistentQueryFilter.create_from_Q(get_user_model(), to_q(NOBODY), description=_("Nobody yet"))
     return MessageRequest.objects.create(
         subject="", msgtext="", recipients=nobody, creator=user, state=MessageRequest.State.DRAFT

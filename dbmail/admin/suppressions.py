@@ -1,4 +1,4 @@
-"""Addresses that get no mail."""
+"""Suppressions: addresses that get no mail of a kind."""
 
 from datetime import datetime
 from typing import Any, ClassVar
@@ -14,13 +14,13 @@ from ..addresses import check_address, normalise
 from ..exceptions import AddressError
 from ..models import Suppression
 from ..suppression.entries import NewSuppression, replaces, suppress_all
-from .given import check_time
+from .form_data import check_time
 from .paging import FastList, WordFilter
 from .permissions import may_see_recipients
 
 
 class SuppressionForm(forms.ModelForm):
-    """A new entry; one that was there may be over, or give way to it."""
+    """A new entry. If there is one for the same address and scope that is over or weaker, it is replaced."""
 
     class Meta:
         labels: ClassVar = {"scope": gettext_lazy("kind of mail")}
@@ -40,7 +40,7 @@ class SuppressionForm(forms.ModelForm):
             there = Suppression.objects.filter(address=given["address"], scope=given["scope"]).first()
             if there is not None and not replaces(self.entry(), there, timezone.now()):
                 raise forms.ValidationError(_("This address is left out already: %(why)s."), params={"why": there})
-            self.instance = there or self.instance  # the row that it is for: no other is in its way
+            self.instance = there or self.instance  # so that the unique constraint is checked against the others only
         return given
 
     def entry(self, by: Any = None) -> NewSuppression:
@@ -67,7 +67,7 @@ class SuppressionAdmin(FastList):
     change_form_template = "admin/dbmail/suppression/change_form.html"
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        """What dbmail itself wrote into an entry is in the reader's language; when it was made is known then."""
+        """A new entry has fields to fill in; an old one says in words what dbmail wrote into them, and who made it."""
         if obj is None:
             return ["address", "scope", "reason", "source", "expires_at"]
         words = ("scope_in_words", "source_in_words")
@@ -88,7 +88,7 @@ class SuppressionAdmin(FastList):
         return may_see_recipients(request.user) and super().has_view_permission(request, obj)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Who enters an address learns whether it was left out already."""
+        """Entering an address tells whether it was suppressed already, so it takes the right to see recipients too."""
         return may_see_recipients(request.user) and super().has_add_permission(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -102,6 +102,6 @@ class SuppressionAdmin(FastList):
         return {"reason": Suppression.Reason.MANUAL, **super().get_changeform_initial_data(request)}
 
     def save_model(self, request: HttpRequest, obj: Suppression, form: Any, change: bool) -> None:
-        """A row that was there keeps its key, and who lifted it why."""
+        """Save by `suppress_all`: a row that was there keeps its key, and the note on who lifted it and why."""
         suppress_all([form.entry(by=request.user)])
         obj.pk = Suppression.objects.get(address=form.cleaned_data["address"], scope=form.cleaned_data["scope"]).pk

@@ -1,4 +1,4 @@
-"""A broadcast on its way: how far it is, what failed and why, and the way to try again."""
+"""The page of a broadcast that is under way or over: progress, failures and why, and a button to try again."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -23,21 +23,21 @@ from ..exceptions import DbmailError
 from ..models import MailEvent, MessageRequest, TextOfEmail
 from ..models.choices import meaning_of, word_of
 from ..preflight.survey import people_in
-from . import numbers
+from . import disclosure
 from .compose import sendto_in_words
-from .given import line
+from .form_data import text_line
 from .paging import badge
 from .permissions import may_compose, may_prepare, may_see_recipients, may_send
-from .survey import audience_in_words
+from .preflight import audience_in_words
 
 _State = MessageRequest.State
 _WAITING = ("queued", "sending")
 _UNDER_WAY = (_State.PROCESSING, _State.SENDING, _State.PAUSED)
-#: Points of the chart.
+#: The most bars of the chart.
 _BARS = 60
-#: Mails that the chart looks at: of more it takes every 11th, 23rd ... Primes, since a cluster of databases may
-#: give out every second or third key only.
+#: The chart reads about this many mails at most: of more it samples every n-th key.
 _SAMPLE = 10_000
+#: The n to choose from. Primes, because a database cluster may give out only every second or third key.
 _EVERY = (1, 11, 23, 47, 97, 199, 401, 809, 1601)
 
 
@@ -58,7 +58,7 @@ def page(admin: Any, request: HttpRequest, broadcast: MessageRequest) -> HttpRes
 
 
 def parts(admin: Any, request: HttpRequest, broadcast: MessageRequest) -> HttpResponse:
-    """State, buttons and failures alone, for the page that shows them already."""
+    """State, buttons and failures as HTML, with which the open page replaces its own."""
     context = _context(request, broadcast)
     return TemplateResponse(request, "admin/dbmail/messagerequest/parts.html", context)
 
@@ -94,11 +94,11 @@ def _audience(broadcast: MessageRequest, user: Any) -> str:
     try:
         return audience_in_words(broadcast)
     except DbmailError as error:
-        return numbers.said(error, user)
+        return disclosure.audience_error(error, user)
 
 
 def _possible(broadcast: MessageRequest) -> dict[str, bool]:
-    """Which buttons make sense in this state."""
+    """Which buttons make sense in the state of `broadcast`."""
     state = broadcast.state
     return {
         "pause": state in (_State.SCHEDULED, _State.PROCESSING, _State.SENDING),
@@ -110,7 +110,7 @@ def _possible(broadcast: MessageRequest) -> dict[str, bool]:
 
 
 def _why(exact: bool) -> Callable[[str], str]:
-    """What of a server's words is shown."""
+    """How failures are grouped: by the whole reply of a server, or by its code alone if not `exact`."""
     return reason_of if exact else code_of
 
 
@@ -121,18 +121,18 @@ def _groups(broadcast: MessageRequest, exact: bool) -> list[dict[str, Any]]:
             "state": group.state,
             "label": word_of(names[group.state]).capitalize(),
             "reason": group.reason,
-            "count": numbers.shown(group.count, exact),
+            "count": disclosure.shown(group.count, exact),
         }
         for group in failure_groups(broadcast, _why(exact))
     ]
 
 
 def _reports(broadcast: MessageRequest, exact: bool) -> list[tuple[str, str]]:
-    """What other servers and readers reported afterwards, counted."""
+    """What other servers and readers reported later, with how often, the most frequent first."""
     names = dict(MailEvent.Type.choices)
     rows = MailEvent.objects.filter(textofemail__messagerequest=broadcast).order_by().values_list("event_type")
     counted = rows.annotate(number=Count("*")).order_by("-number")
-    return [(names.get(kind, kind), numbers.shown(number, exact)) for kind, number in counted]
+    return [(names.get(kind, kind), disclosure.shown(number, exact)) for kind, number in counted]
 
 
 def progress(admin: Any, request: HttpRequest, broadcast: MessageRequest) -> HttpResponse:
@@ -140,8 +140,11 @@ def progress(admin: Any, request: HttpRequest, broadcast: MessageRequest) -> Htt
 
 
 def _numbers(broadcast: MessageRequest, exact: bool) -> dict[str, Any]:
-    """Counts by state from the index, without a look at the rows. Not `exact`: as far as they tell of no single
-    person, and nothing but the state where there are `few` mails."""
+    """The numbers of the page. Counts by state come from the index; no row is read.
+
+    If not `exact`, numbers are rough, so that they give no single person away; of fewer than FEW mails only the state
+    is told (`few`).
+    """
     counts = dict.fromkeys(TextOfEmail.State.values, 0)
     rows = TextOfEmail.objects.filter(messagerequest=broadcast).order_by().values_list("state")
     counts |= dict(rows.annotate(number=Count("*")))
@@ -154,11 +157,11 @@ def _numbers(broadcast: MessageRequest, exact: bool) -> dict[str, Any]:
             people = 0
     waiting, looked_at = sum(counts[state] for state in _WAITING), broadcast.progress.get("recipients", 0)
     most = {"people": people, "looked_at": looked_at, "made": made, "left": made - waiting}
-    few = not exact and max(most.values()) < numbers.FEW
+    few = not exact and max(most.values()) < disclosure.FEW
     if not exact:
-        most = {name: numbers.rough(number) for name, number in most.items()}
-        counts = {state: 0 if few else numbers.rough(number) for state, number in real.items()}
-    told = {name: numbers.shown(number, exact) for name, number in (real | most).items()}
+        most = {name: disclosure.rough(number) for name, number in most.items()}
+        counts = {state: 0 if few else disclosure.rough(number) for state, number in real.items()}
+    told = {name: disclosure.shown(number, exact) for name, number in (real | most).items()}
     if not exact and not few:
         told |= {state: "0" for state, number in real.items() if not number}
     return {
@@ -171,7 +174,7 @@ def _numbers(broadcast: MessageRequest, exact: bool) -> dict[str, Any]:
         "reason": broadcast.reason_for(exact),
         "processed": broadcast.processed,
         **most,
-        # With those that are still to be made, if the rest of the people get as many each.
+        # Mails that wait, and an estimate of those still to be made: as many for each of the rest of the people.
         "to_go": waiting + (round(made * max(people - looked_at, 0) / looked_at) if looked_at else 0) if exact else 0,
         "counts": counts,
         "over": broadcast.state in (_State.DONE, _State.CANCELLED, _State.FAILED, _State.DRAFT),
@@ -179,17 +182,17 @@ def _numbers(broadcast: MessageRequest, exact: bool) -> dict[str, Any]:
 
 
 def chart(admin: Any, request: HttpRequest, broadcast: MessageRequest) -> HttpResponse:
-    """Mails that left, over time: at most 60 bars of equal length, estimated where every > 1."""
-    # When a mail left is in no index, and its row is long: the index tells their number and the keys of a sample.
+    """How many mails left over time, as bars of equally many minutes; estimated from a sample if `every` > 1."""
+    # No index has the time when a mail left, and rows are long: the index gives the number and the keys of a sample.
     rows = TextOfEmail.objects.filter(messagerequest=broadcast, state=TextOfEmail.State.SENT).order_by()
     made = rows.count()
     every = next((step for step in _EVERY if made <= step * _SAMPLE), _EVERY[-1])
     rows = rows.alias(place=F("pk") % every).filter(place=0, sent__isnull=False)
-    # The first 16 characters: to the minute, on every database, without its tables of time zones.
+    # The first 16 characters are the time to the minute on every database, and need no tables of time zones there.
     minute = Left(Cast("sent", CharField()), 16)
     counted = rows.annotate(minute=minute).values_list("minute").annotate(number=Count("*"))
     exact = may_see_recipients(request.user)
-    if not exact and made < numbers.FEW:
+    if not exact and made < disclosure.FEW:
         return JsonResponse({"bars": [], "minutes": 1, "every": every, "exact": exact})
     found = [(datetime.fromisoformat(at), number * every) for at, number in counted]
     if not found:
@@ -200,16 +203,16 @@ def chart(admin: Any, request: HttpRequest, broadcast: MessageRequest) -> HttpRe
     bars = [0] * (max(minute for minute, _number in minutes) // width + 1)
     for minute_, number in minutes:
         bars[minute_ // width] += number
-    bars = bars if exact else [numbers.rough(number) for number in bars]
+    bars = bars if exact else [disclosure.rough(number) for number in bars]
     return JsonResponse(
         {"bars": bars, "minutes": width, "first": first.isoformat(), "every": every, "exact": exact and every == 1}
     )
 
 
 def requeue(admin: Any, request: HttpRequest, broadcast: MessageRequest) -> HttpResponse:
-    """Try one group of failed mails again."""
+    """Queue one group of failed mails again."""
     exact = may_see_recipients(request.user)
-    ids = mails_of(broadcast, line(request.POST, "state"), line(request.POST, "reason"), _why(exact))
+    ids = mails_of(broadcast, text_line(request.POST, "state"), text_line(request.POST, "reason"), _why(exact))
     count = 0
     for start in range(0, len(ids), 500):
         count += control.requeue(TextOfEmail.objects.filter(pk__in=ids[start : start + 500]))
@@ -226,7 +229,7 @@ def requeue(admin: Any, request: HttpRequest, broadcast: MessageRequest) -> Http
 
 
 def with_waiting(broadcasts: "list[MessageRequest]") -> "list[MessageRequest]":
-    """The same, those under way with the number of their mails that wait as `waiting`: one query for all."""
+    """Set `waiting`, the number of mails that wait, on the broadcasts under way, by one query; returns all of them."""
     under_way = [broadcast for broadcast in broadcasts if broadcast.state in _UNDER_WAY]
     rows = TextOfEmail.objects.filter(messagerequest__in=under_way, state__in=_WAITING).order_by()
     counts = dict(rows.values_list("messagerequest").annotate(number=Count("*"))) if under_way else {}
@@ -236,20 +239,20 @@ def with_waiting(broadcasts: "list[MessageRequest]") -> "list[MessageRequest]":
 
 
 def progress_in_list(broadcast: MessageRequest, exact: bool) -> str:
-    """Mails made and, of a broadcast that is under way, those that have left (`waiting` comes with_waiting)."""
+    """How many mails were made and, while it is under way, how many have left. Needs `with_waiting`."""
     made = broadcast.progress.get("mails")
     if not isinstance(made, int):
         return ""
-    shown = numbers.shown(made, exact)
-    if not exact and made < numbers.FEW:
+    shown = disclosure.shown(made, exact)
+    if not exact and made < disclosure.FEW:
         return shown
     if broadcast.state not in _UNDER_WAY:
         return shown
     waiting = getattr(broadcast, "waiting", None) or 0
     gone = max(made - waiting, 0)
-    left = numbers.shown(gone, exact)
+    left = disclosure.shown(gone, exact)
     if not exact:
-        made, gone = numbers.rough(made), numbers.rough(gone)
+        made, gone = disclosure.rough(made), disclosure.rough(gone)
     return format_html(
         '<progress max="{}" value="{}"></progress> {}',
         str(max(made, 1)),

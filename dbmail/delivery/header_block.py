@@ -4,6 +4,7 @@ Python's `email` objects rewrite what they print, which breaks signatures; here 
 leaves as it came (RFC 5322, 2.2), but for what no server may be sent: a bare CR or NUL in a field is a space.
 """
 
+import dataclasses
 import re
 from collections.abc import Iterable
 from contextlib import suppress
@@ -31,6 +32,8 @@ class Field:
 
     name: str
     raw: bytes
+    #: It came with a bare CR or NUL, which is a space here.
+    is_mended: bool = dataclasses.field(default=False, compare=False)
 
     @property
     def value(self) -> bytes:
@@ -146,7 +149,13 @@ def readable_message(header: HeaderBlock) -> Message:
 
 
 def _block(names: list[str], lines: list[list[bytes]]) -> HeaderBlock:
-    return HeaderBlock(tuple(Field(name, _joined(of_one)) for name, of_one in zip(names, lines, strict=True)))
+    return HeaderBlock(
+        tuple(Field(name, _joined(of_one), _is_odd(of_one)) for name, of_one in zip(names, lines, strict=True))
+    )
+
+
+def _is_odd(lines: list[bytes]) -> bool:
+    return any(b"\r" in line or b"\0" in line for line in lines)
 
 
 def _joined(lines: list[bytes]) -> bytes:

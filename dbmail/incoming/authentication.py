@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ..addresses import ascii_domain
 
-_NAME = re.compile(r"\s*([^\s;()\"]+)(?=[\s;(]|$)")
+_NAME = re.compile(r"[ \t\r\n]*([!#-'*-:<-~]+)(?=[ \t\r\n;(]|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +21,9 @@ class Result:
 def results(values: Iterable[str], authserv_ids: Iterable[str]) -> tuple[Result, ...]:
     """What the fields say that bear one of our own names; the others anybody can have written.
 
-    Our own server writes its name plainly, first, and with no version but 1. Whoever writes it in another way
-    wants to get past a server that takes away the fields with its name.
+    Our own server writes its name plainly, first, and with no version but 1. Whoever writes it in another way,
+    with an invisible character or a letter that is only equal in lower case (the Kelvin sign and k), wants to get
+    past a server that takes away the fields with its name. So `values` are as they came, folds and all.
     """
     ours = {name.lower() for name in authserv_ids}
     found: list[Result] = []

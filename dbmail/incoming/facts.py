@@ -80,10 +80,7 @@ def _read(header: HeaderBlock, size: int, authserv_ids: tuple[str, ...]) -> Fact
         auto_submitted=_word(_text(header, "auto-submitted")) or "no",
         precedence=_word(_text(header, "precedence")),
         is_auto_reply=_is_auto_reply(header),
-        results=results(
-            [_plain(f.value) for f in header.all("authentication-results")] if authserv_ids else [],
-            authserv_ids,
-        ),
+        results=results(_authentication(header) if authserv_ids else [], authserv_ids),
         unreadable=header.excess,
     )
 
@@ -121,6 +118,12 @@ def _plain(value: bytes) -> str:
 def _text(header: HeaderBlock, name: str) -> str:
     found = header.first(name)
     return found.text if found else ""
+
+
+def _authentication(header: HeaderBlock) -> list[str]:
+    """As it came; without what a filter may not know for such a field, and our own server does not write."""
+    fields = [field for field in header.all("authentication-results") if not field.is_mended]
+    return [field.value.decode("utf-8", "replace") for field in fields if field.raw[len(field.name) :][:1] == b":"]
 
 
 def _word(text: str) -> str:

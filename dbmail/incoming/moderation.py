@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..addresses import Mailbox, normalise
-from ..delivery.caps import parsed
+from ..delivery.caps import LINES, beginning, parsed
 from ..delivery.header_block import readable
 from ..exceptions import DbmailError
 from ..models import IncomingMessage, TextOfEmail
@@ -24,6 +24,8 @@ _READ = 100_000
 #: Lists in lists are indented by html2text, each line by all of them: the square of their number.
 _LISTS = re.compile(r"<[ou]l\b", re.IGNORECASE)
 _MOST_LISTS = 300
+# Signs that turn the order of what is read (the "bidi" controls), and control characters: shown by their numbers.
+_UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 _UNENDED_TAG = re.compile(r"<(?=[^<>]*(?:<|\Z))")
 
 
@@ -31,15 +33,21 @@ def legible(raw: bytes) -> str:
     """The words of every part that a reader may be shown, and the names of the others. Never raises.
 
     HTML stands here with the addresses that its links lead to; where there are several parts, a line on top names
-    them all.
+    them all, and another says where only the beginning was read.
     """
     try:
         parts = [part for part in parsed(raw, _READ).walk() if _is_leaf(part)]
         texts = list(filter(None, map(_text, parts)))
         names = [" ".join(f"[{_name(part)}]" for part in parts)] if len(parts) > 1 or not texts else []
-        return "\n\n".join(names + texts)
+        if beginning(raw, _READ, LINES) != raw:
+            names.insert(0, _("(Only the beginning is shown: more follows, other parts and attachments perhaps.)"))
+        return _UNSEEN.sub(_named, "\n\n".join(names + texts))
     except Exception:  # Python's parser fails in many ways on what is no valid message; its bytes can be read
-        return raw[:_READ].decode("utf-8", "replace")
+        return _UNSEEN.sub(_named, raw[:_READ].decode("utf-8", "replace"))
+
+
+def _named(found: re.Match[str]) -> str:
+    return f"<U+{ord(found[0]):04X}>"
 
 
 def _is_leaf(part: Message) -> bool:

@@ -1,4 +1,4 @@
-"""Checks of one rendered mail. Each is a pure function from the mail to findings."""
+"""Checks of one rendered mail. Each is a pure function from the mail to remarks."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -10,127 +10,139 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
 
-class Level(StrEnum):
-    ERROR = "error"  # it cannot be sent like this
-    WARNING = "warning"  # it can, and readers will see it
+class Severity(StrEnum):
+    ERROR = "error"  # the broadcast cannot be sent like this
+    WARNING = "warning"  # it can be sent, but readers or filters will take offence
     NOTE = "note"  # good to know
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One sentence, and the field of the page where it can be put right; the keys of a few people whom it is about."""
+class Remark:
+    """What a check of a draft has to say, for its author."""
 
-    level: Level
+    severity: Severity
+    #: The field of the page where it can be put right.
     field: str
+    #: One sentence.
     message: str
+    #: Line of the body that it is about, from 1.
     line: int | None = None
+    #: Keys of a few of the people whom it is about.
     people: tuple[str, ...] = ()
 
 
-#: Gmail shows no more than this of a mail, in bytes.
+#: Gmail cuts a mail off behind so many bytes of HTML.
 CLIPPED_AFTER = 102 * 1024
-#: Phones show about this many characters of a subject.
+#: A subject of more characters than this is cut off on phones.
 LONG_SUBJECT = 70
-#: What is left of the place of the link where a filter has changed it, in small letters.
+#: What is left of the link's placeholder if a template filter has changed it, in lower case.
 _LINK_SPOILT = "unsubscribe.invalid"
 _SCHEMES_WITHOUT_HOST = ("mailto", "tel", "sms")
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A mail as one recipient gets it. `html` is "" for a plain one; `unsubscribable`: its header carries a https
-    link; `has_link`: the reader sees one; `before`, `after`: what of `html` is the layout's."""
+    """A mail as one recipient gets it."""
 
     subject: str
+    #: The body as plain text.
     text: str
+    #: The whole HTML body, with the layout; "" for a plain mail.
     html: str = ""
+    #: Whether the header has an https link to unsubscribe.
     unsubscribable: bool = True
+    #: Whether the body has such a link.
     has_link: bool = True
+    #: The part of the layout that stands before the written body in `html`.
     before: str = ""
+    #: The part of the layout that stands behind it.
     after: str = ""
 
 
-def check_content(content: Content) -> list[Finding]:
-    return [_placed(finding, content) for check in CHECKS for finding in check(content)]
+def check_content(content: Content) -> list[Remark]:
+    return [_placed(remark, content) for check in CHECKS for remark in check(content)]
 
 
-def _placed(finding: Finding, content: Content) -> Finding:
-    """With the line in the body as it is written; what stands in the layout has none, and is the layout's."""
-    if finding.line is None or not content.before:
-        return finding
-    line = finding.line - content.before.count("\n")
+def _placed(remark: Remark, content: Content) -> Remark:
+    """`remark` with its line counted in the body as it was written, without the layout.
+
+    A remark about a line of the layout becomes one about the field `layout`, without a line.
+    """
+    if remark.line is None or not content.before:
+        return remark
+    line = remark.line - content.before.count("\n")
     lines = content.html.count("\n") + 1 - content.before.count("\n") - content.after.count("\n")
-    return replace(finding, line=line) if 1 <= line <= lines else replace(finding, field="layout", line=None)
+    return replace(remark, line=line) if 1 <= line <= lines else replace(remark, field="layout", line=None)
 
 
-def _no_text(content: Content) -> Iterator[Finding]:
+def _no_text(content: Content) -> Iterator[Remark]:
     if not content.text.strip():
         message = _("The mail has no text. People who read without pictures, and filters, see nothing.")
-        yield Finding(Level.WARNING, "msgtext", message)
+        yield Remark(Severity.WARNING, "msgtext", message)
 
 
-def _subject(content: Content) -> Iterator[Finding]:
+def _subject(content: Content) -> Iterator[Remark]:
     if len(content.subject) > LONG_SUBJECT:
         message = _("The subject has %(length)d characters; phones show the first %(limit)d or less.")
-        yield Finding(Level.NOTE, "subject", message % {"length": len(content.subject), "limit": LONG_SUBJECT})
+        yield Remark(Severity.NOTE, "subject", message % {"length": len(content.subject), "limit": LONG_SUBJECT})
     if len(content.subject) > 10 and content.subject.isupper():
-        yield Finding(Level.WARNING, "subject", _("The subject is in capitals only, which filters take for spam."))
+        yield Remark(Severity.WARNING, "subject", _("The subject is in capitals only, which filters take for spam."))
 
 
-def _size(content: Content) -> Iterator[Finding]:
+def _size(content: Content) -> Iterator[Remark]:
     size = len(content.html.encode())
     if size > CLIPPED_AFTER:
         message = _("The HTML has %(size)d KB. Gmail cuts a mail off after 102 KB, with the end and what is in it.")
-        yield Finding(Level.WARNING, "msgtext", message % {"size": size // 1024})
+        yield Remark(Severity.WARNING, "msgtext", message % {"size": size // 1024})
 
 
-def _links(content: Content) -> Iterator[Finding]:
+def _links(content: Content) -> Iterator[Remark]:
     for url, line in _parsed(content.html).links:
         parts = _split(url)
         if parts is None or not url.strip() or url.strip() == "#":
-            yield _at(line, Level.WARNING, _("A link leads nowhere: “%(url)s”.") % {"url": _short(url)})
+            yield _at(line, Severity.WARNING, _("A link leads nowhere: “%(url)s”.") % {"url": _short(url)})
         elif parts.scheme == "http":
             message = _("The link %(url)s is not https: browsers warn of it.")
-            yield _at(line, Level.WARNING, message % {"url": _short(url)})
+            yield _at(line, Severity.WARNING, message % {"url": _short(url)})
         elif parts.scheme not in ("https", *_SCHEMES_WITHOUT_HOST) and not url.startswith("#"):
             message = _("The link “%(url)s” is relative or of an unknown kind. In a mail it leads nowhere.")
-            yield _at(line, Level.WARNING, message % {"url": _short(url)})
+            yield _at(line, Severity.WARNING, message % {"url": _short(url)})
 
 
-def _images(content: Content) -> Iterator[Finding]:
+def _images(content: Content) -> Iterator[Remark]:
     for url, alt, line in _parsed(content.html).images:
         parts = _split(url)
         if parts is None or parts.scheme not in ("https", "data", "cid"):
             message = _("The image “%(url)s” has no https address and will not be shown.")
-            yield _at(line, Level.WARNING, message % {"url": _short(url)})
+            yield _at(line, Severity.WARNING, message % {"url": _short(url)})
         if alt is None:
             message = _('The image “%(url)s” has no alt text for those who do not see it; alt="" for decoration.')
-            yield _at(line, Level.WARNING, message % {"url": _short(url)})
+            yield _at(line, Severity.WARNING, message % {"url": _short(url)})
 
 
-def _unsubscribe(content: Content) -> Iterator[Finding]:
+def _unsubscribe(content: Content) -> Iterator[Remark]:
     if not content.unsubscribable:
         message = _(
             "Mails carry no one-click unsubscribe link, because the site's https address is not set (SITE_URL)."
         )
-        yield Finding(Level.WARNING, "msgtext", message)
+        yield Remark(Severity.WARNING, "msgtext", message)
     if _LINK_SPOILT in f"{content.text}{content.html}".lower():
         message = _("{{ unsubscribe_url }} takes no filter.")
-        yield Finding(Level.ERROR, "msgtext", message)
+        yield Remark(Severity.ERROR, "msgtext", message)
     elif not content.has_link:
         message = _(
             "Readers see no link to unsubscribe, and Gmail and Yahoo want one in bulk mail: {{ unsubscribe_url }}."
         )
-        yield Finding(Level.WARNING, "msgtext", message)
+        yield Remark(Severity.WARNING, "msgtext", message)
 
 
-def _scripts(content: Content) -> Iterator[Finding]:
+def _scripts(content: Content) -> Iterator[Remark]:
     for tag, line in _parsed(content.html).active:
         message = _("Mail programs drop <%(tag)s>, and some drop the mail with it.") % {"tag": tag}
-        yield _at(line, Level.WARNING, message)
+        yield _at(line, Severity.WARNING, message)
 
 
-CHECKS: tuple[Callable[[Content], Iterator[Finding]], ...] = (
+CHECKS: tuple[Callable[[Content], Iterator[Remark]], ...] = (
     _subject,
     _no_text,
     _links,
@@ -166,7 +178,10 @@ def _parsed(html: str) -> _Reader:
     try:
         reader.feed(html)
         reader.close()
-    except (AssertionError, ValueError):  # what is so broken that Python's parser gives up has no checks
+    except (
+        AssertionError,
+        ValueError,
+    ):  # HTML so broken that the parser gives up: only what was read so far is checked
         pass
     return reader
 
@@ -178,8 +193,8 @@ def _split(url: str) -> SplitResult | None:
         return None
 
 
-def _at(line: int, level: Level, message: str) -> Finding:
-    return Finding(level, "msgtext", message, line)
+def _at(line: int, severity: Severity, message: str) -> Remark:
+    return Remark(severity, "msgtext", message, line)
 
 
 def _short(url: str) -> str:

@@ -1,7 +1,7 @@
-"""The look over everyone in a draft's audience: piece by piece, by whoever comes along.
+"""A draft's preflight: the survey of everyone in its audience, taken further piece by piece.
 
-The page takes it further while it is open; a pass of the outbox goes on when nobody does. What two look at is kept
-once.
+The page takes it further while it is open; when no page does, passes go on with it. If two survey the same people at
+the same time, only one of the pieces is added.
 """
 
 import hashlib
@@ -22,25 +22,25 @@ from ..blame import Blame, blame, is_a_bug
 from ..database import after_deadlock
 from ..models import MessageRequest, MessageVars, Preflight, PreflightPiece
 from .reach import Keys, Seen, reach_of
-from .survey import Piece, look_at, survey
+from .survey import Piece, survey_people, survey_piece
 
 log = logging.getLogger(__name__)
 
-#: After so long it is looked at anew: people come and go, and unsubscribe.
+#: A finished preflight that is older than this begins anew: people come and go, and unsubscribe.
 FRESH = timedelta(minutes=15)
-#: The same where the text fails for somebody: their data may have been mended meanwhile.
+#: The same if the text fails for somebody: their data may have been corrected meanwhile.
 FAILURES_FRESH = timedelta(seconds=30)
-#: A page that is open asks every few seconds. When it has been silent for so long, passes go on.
+#: An open page takes it further every few seconds. If none has for this long, passes go on.
 LEFT_ALONE = timedelta(seconds=30)
-#: Seconds between two commits of a pass.
+#: Seconds that one piece of a pass takes; each piece is committed.
 _PIECE = 2.0
 
 
 def take_further(draft: MessageRequest, seconds: float, *, by_page: bool = True) -> Preflight:
-    """Look at more of the audience of `draft`, for about `seconds`; how far it is now.
+    """Survey more of the audience of `draft` for about `seconds`. Returns the preflight as it is then.
 
-    What it says of failures is in the project's own language, whoever looks. Raises DbmailError where the audience
-    is such that nobody could get it; Preflight.DoesNotExist or IntegrityError where the draft has just been deleted.
+    Reasons of failures are kept in the project's language, whoever asks. Raises DbmailError if the audience cannot be
+    read; Preflight.DoesNotExist or IntegrityError if the draft has just been deleted.
     """
     mark = fingerprint(draft)
     row = _current(draft, mark)
@@ -48,36 +48,42 @@ def take_further(draft: MessageRequest, seconds: float, *, by_page: bool = True)
         Preflight.objects.filter(pk=row.pk).update(asked_at=timezone.now())
     if row.finished_at is None and row.fingerprint == mark:
         with translation.override(settings.LANGUAGE_CODE):
-            piece = survey(draft, json.loads(row.after) if row.after else None, seconds)
-        _keep(row, piece)
+            piece = survey_piece(draft, json.loads(row.after) if row.after else None, seconds)
+        _add_piece(row, piece)
         row.refresh_from_db()
     return row
 
 
-def ask_for(draft: MessageRequest) -> None:
-    """Have passes look at everyone, for a page that may not see what is found and must not wait for it."""
+def leave_to_passes(draft: MessageRequest) -> None:
+    """Have passes take the preflight further at once.
+
+    For a page whose reader may not see what is found, and who must not learn anything from how long it takes.
+    """
     row = _current(draft, fingerprint(draft))
     if row.finished_at is None:
         Preflight.objects.filter(pk=row.pk).update(asked_at=timezone.now() - LEFT_ALONE)
 
 
 def still_failing(draft: MessageRequest) -> int:
-    """For how many people the text of `draft` is known to fail; 0 if it does not fail any more for those who are
-    known by name, whose data may have been mended: then everyone is looked at anew."""
+    """For how many people the text of `draft` fails, as far as its preflight knows.
+
+    The data of those it names may have been corrected, so they are surveyed again: if the text fails for none of them
+    any more, the preflight begins anew and the answer is 0.
+    """
     row = Preflight.objects.filter(messagerequest=draft, fingerprint=fingerprint(draft)).first()
     seen = Seen.read(row.seen if row else {})
     keys = {key for tally in seen.failures.values() for key in tally.people}
     if row is None or not keys:
         return 0
     people = draft.recipients.getList(get_user_model()).filter(pk__in=keys)
-    if look_at(draft, people).failed:
+    if survey_people(draft, people).failed:
         return seen.failed
     _begin_anew(row, row.fingerprint)
     return 0
 
 
 def fingerprint(draft: MessageRequest) -> str:
-    """Equal for two drafts whose preflight sees the same."""
+    """A hash of the text and the audience of `draft`: a preflight made for another one does not count."""
     variables = MessageVars.objects.filter(messagerequest=draft.pk).order_by("provider_name")
     parts = [
         *(draft.subject, draft.msgtext, draft.layout, draft.category, draft.sendto_fn_name),
@@ -88,8 +94,10 @@ def fingerprint(draft: MessageRequest) -> str:
 
 
 def _current(draft: MessageRequest, mark: str) -> Preflight:
-    """The preflight of `draft`, begun anew where that changed or was looked at too long ago; still another's where
-    somebody else begins it at this moment."""
+    """The preflight of `draft`, begun anew if the draft has changed or the preflight is too old.
+
+    If somebody else begins it anew at this moment, for another version of the draft, it has that one's fingerprint.
+    """
     row, _made = Preflight.objects.get_or_create(messagerequest=draft, defaults={"fingerprint": mark})
     fresh = FAILURES_FRESH if row.seen and Seen.read(row.seen).failed else FRESH
     stale = row.finished_at is not None and row.finished_at < timezone.now() - fresh
@@ -107,12 +115,12 @@ def _begin_anew(row: Preflight, mark: str) -> None:
             PreflightPiece.objects.filter(preflight=row.pk).delete()
 
 
-def _keep(row: Preflight, piece: Piece) -> None:
-    """Add what `piece` saw, unless somebody else has looked at the same people or the draft is another."""
+def _add_piece(row: Preflight, piece: Piece) -> None:
+    """Add what `piece` saw, unless somebody else has surveyed the same people or the draft has changed."""
     seen = Seen.read(row.seen)
     seen.add(piece.seen)
     if piece.after is None:
-        if row.after:  # the different ones among all pieces
+        if row.after:  # the exact numbers of mails need the keys of all pieces
             for earlier in PreflightPiece.objects.filter(preflight=row.pk).iterator(chunk_size=20):
                 piece.keys.add(Keys.of(earlier))
             seen.reach = reach_of(piece.keys)
@@ -139,7 +147,7 @@ def _store(
 
 
 def go_on(stop: Callable[[], bool], seconds: float) -> bool:
-    """Take further what no page does, for about `seconds`; True if some of it is left."""
+    """Take further, for about `seconds`, the preflights that no page takes further. Returns whether any is left."""
     end = time.monotonic() + seconds
     _forget_sent()
     waiting = Preflight.objects.filter(
@@ -148,19 +156,22 @@ def go_on(stop: Callable[[], bool], seconds: float) -> bool:
         messagerequest__state=MessageRequest.State.DRAFT,
     )
     for pk, request_id, as_read in waiting.order_by("asked_at").values_list("pk", "messagerequest", "asked_at"):
-        ours = _ours(pk, as_read)
-        while ours is not None:
+        lease = _take_lease(pk, as_read)
+        while lease is not None:
             if stop() or time.monotonic() > end:
-                # Whoever comes next may go on at once.
-                Preflight.objects.filter(pk=pk, asked_at=ours).update(asked_at=ours - LEFT_ALONE)
+                # Give the lease back, so that whoever comes next goes on at once.
+                Preflight.objects.filter(pk=pk, asked_at=lease).update(asked_at=lease - LEFT_ALONE)
                 return True
-            ours = _ours(pk, ours) if _look_once(pk, request_id) else None
+            lease = _take_lease(pk, lease) if _take_further_once(pk, request_id) else None
     return False
 
 
-def _ours(pk: int, asked_at: datetime) -> datetime | None:
-    """Say that it is being taken further, so that no other pass does the same; the time by which we know that nobody
-    else has said so since. None if somebody has, a page above all, or if it is finished."""
+def _take_lease(pk: int, asked_at: datetime) -> datetime | None:
+    """Try to take the lease on this preflight, whose `asked_at` was read as `asked_at`.
+
+    Returns the new `asked_at`, which is the lease: whoever changes it next has taken over. None if a page or another
+    pass has it, or if it is finished.
+    """
     now = timezone.now()
     mine = Preflight.objects.filter(pk=pk, asked_at=asked_at, finished_at__isnull=True).update(asked_at=now)
     return Preflight.objects.filter(pk=pk).values_list("asked_at", flat=True).first() if mine else None
@@ -168,18 +179,18 @@ def _ours(pk: int, asked_at: datetime) -> datetime | None:
 
 @after_deadlock
 def _forget_sent() -> None:
-    """What was looked at before a broadcast was sent off is of no use after it."""
+    """Delete preflights of broadcasts that are drafts no more."""
     with suppress(IntegrityError):  # a page has just added to one: the next pass finds it
         Preflight.objects.exclude(messagerequest__state=MessageRequest.State.DRAFT).delete()
 
 
-def _look_once(pk: int, request_id: int) -> bool:
-    """False if others were in the way: a later pass goes on with it."""
+def _take_further_once(pk: int, request_id: int) -> bool:
+    """Take one preflight one piece further. Returns False if others were in the way: a later pass goes on with it."""
     try:
         draft = MessageRequest.objects.select_related("recipients", "creator").get(pk=request_id)
         take_further(draft, _PIECE, by_page=False)
     except BaseException as error:
-        # The project's own code runs here; what it raises stops this look only, and the page says what is wrong.
+        # The project's own code runs here. What it raises ends this preflight only; the page says what is wrong.
         whose = blame(error) if is_a_bug(error) else Blame.DATABASE
         if whose is Blame.DATABASE:
             raise  # no fault of the draft: the next pass goes on with it

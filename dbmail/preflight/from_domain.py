@@ -1,4 +1,4 @@
-"""Check of From: what receivers find in DNS about its domain."""
+"""Check of the domain in From: what receivers find in DNS about it."""
 
 import hashlib
 import time
@@ -12,25 +12,31 @@ from ..dns.client import Dns
 from ..dns.errors import DomainsError
 from ..doctor.checks.dmarc import policy
 from ..doctor.gather import dmarc_of
-from .content import Finding, Level
+from .content import Remark, Severity
 
-#: Seconds that DNS has for an answer, and that an answer, or that there was none, is kept.
+#: The most seconds to wait for DNS.
 WAIT = 2
-KEEP, KEEP_SILENCE = 600, 60
+#: Seconds for which an answer is cached.
+KEEP = 600
+#: Seconds for which it is cached that DNS did not answer.
+KEEP_SILENCE = 60
 
 
 class Dmarc(StrEnum):
-    """What receivers make of a domain's policy."""
+    """What receivers make of a domain's DMARC policy (RFC 7489)."""
 
-    ENFORCED = "enforced"
+    ENFORCED = "enforced"  # p=quarantine or p=reject
     WATCHED = "watched"  # p=none
     IGNORED = "ignored"  # broken, or one of several
     MISSING = "missing"
     UNKNOWN = "unknown"  # DNS did not answer
 
 
-def check_sender(domain: str) -> list[Finding]:
-    """Asks DNS at most every few minutes, and waits for two seconds at most."""
+def check_from_domain(domain: str) -> list[Remark]:
+    """Remarks about the DMARC policy of `domain`.
+
+    Answers are cached, and DNS is waited for at most WAIT seconds.
+    """
     if "." not in domain:
         return []  # a machine's own name: nobody outside gets mail from it
     found = {"domain": domain}
@@ -43,10 +49,10 @@ def check_sender(domain: str) -> list[Finding]:
             message = _("The DMARC policy of %(domain)s is p=none: mail that others forge in its name gets through.")
         case Dmarc.UNKNOWN:
             silent = _("DNS does not answer, so the DMARC policy of %(domain)s is not known. It is asked again later.")
-            return [Finding(Level.NOTE, "sender", silent % found)]
+            return [Remark(Severity.NOTE, "sender", silent % found)]
         case _:
             return []
-    return [Finding(Level.WARNING, "sender", message % found)]
+    return [Remark(Severity.WARNING, "sender", message % found)]
 
 
 def _dmarc(domain: str) -> Dmarc:

@@ -1,4 +1,4 @@
-"""The variables that a broadcast's text can really use, with what stands there for one recipient."""
+"""The palette: the variables that a broadcast's text can use, with the values that they have for one recipient."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,26 +13,32 @@ from ..rendering.names import is_hidden
 from ..rendering.variables import load_variables, request_context
 from ..suppression.tokens import PLACEHOLDER, example
 
+#: The most characters of a value that are shown.
 _MAX_SAMPLE = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """`name` as it stands between the braces, and a sample value ("" where it is empty)."""
+class Swatch:
+    """One variable of the palette."""
 
+    #: As it stands between the braces.
     name: str
+    #: Its value for the recipient; "" if it is empty.
     sample: str
 
 
-def palette(request: MessageRequest, user: Any) -> list[tuple[str, list[Entry]]]:
-    """Groups of variables: the recipient's, each of the request's own, the broadcast's. Raises MissingVariable."""
+def palette(request: MessageRequest, user: Any) -> list[tuple[str, list[Swatch]]]:
+    """Groups of variables with their titles: of the recipient, of each object of `request`, of the broadcast itself.
+
+    Raises MissingVariable.
+    """
     variables = load_variables(request)
     context = request_context(request, user, variables)
     groups = [("user", list(_fields("user", user)))]
     for name, value in variables.items():
         groups.append((name, list(_fields(name, value)) if isinstance(value, Model) else [name, *_keys(name, value)]))
     groups.append(("request", ["unsubscribe_url", "request.subject", "request.public_url", "EMAIL_HOST_SENDER"]))
-    return [(title, [Entry(name, _sample(name, context)) for name in names]) for title, names in groups if names]
+    return [(title, [Swatch(name, _sample(name, context)) for name in names]) for title, names in groups if names]
 
 
 def _fields(name: str, instance: Model) -> Iterator[str]:

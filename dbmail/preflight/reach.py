@@ -1,4 +1,4 @@
-"""What a look over people sees: how many mails each send-to function makes, and sums that can be added up."""
+"""What a survey sees: how many mails each send-to function makes, and sums that can be added up over pieces."""
 
 from array import array
 from collections.abc import Iterable, Mapping
@@ -10,19 +10,22 @@ from django.utils.crypto import salted_hmac
 from ..audience.sendto import kinds_of
 from ..models import MessageRequest
 
+#: Kinds of contacts, the person's own addresses first.
 KINDS = ("self", "guardian", "emergency")
-#: Send-to functions and the kinds of contacts that they take.
+#: Name of a send-to function -> the kinds of contacts that it takes.
 SENDTO = {name: kinds_of(name) for name, _label in MessageRequest.SENDTO_FN_CHOICES}
-#: Keys that are told apart at a time: sets take ten times the memory of arrays.
+#: Keys that are put into sets at a time: a set takes ten times the memory of an array.
 _AT_A_TIME = 250_000
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """`duplicates`: how many mails are not made, since another person's says the same to the same address."""
+    """How many mails one send-to function makes."""
 
     mails: int = 0
+    #: Mails that are not sent, because the address is suppressed.
     suppressed: int = 0
+    #: Mails that are not made, because another person's says the same to the same address.
     duplicates: int = 0
 
     def plus(self, other: "Reach") -> "Reach":
@@ -35,19 +38,20 @@ def _no_keys() -> "array[int]":
 
 @dataclass(slots=True)
 class Keys:
-    """The mails of some people by kind of contact, and those of them that are not sent: as keys of 64 bits, equal for
-    the same text to the same address, from which nobody learns an address.
+    """The mails of some people, as 64-bit keys: equal for the same text to the same address, and telling no address.
 
-    A person's contacts of several kinds may share an address: that is one mail and no repetition.
+    A person's contacts of several kinds may share an address: that is one mail, and no duplicate.
     """
 
+    #: Kind of contact -> keys of its mails.
     of_kind: dict[str, "array[int]"] = field(default_factory=lambda: {kind: _no_keys() for kind in KINDS})
+    #: Keys of mails to suppressed addresses.
     suppressed: "array[int]" = field(default_factory=_no_keys)
-    #: By send-to function, how many keys its people have among them.
+    #: Name of a send-to function -> how many different keys each person has, summed up.
     links: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SENDTO, 0))
 
     def add_person(self, keys: "Mapping[str, Iterable[int]]") -> None:
-        """One person's keys, by kind."""
+        """Add the keys of one person, by kind of contact."""
         for kind, found in keys.items():
             self.of_kind[kind].extend(found)
         for name, kinds in SENDTO.items():
@@ -61,13 +65,13 @@ class Keys:
             self.links[name] += number
 
     def as_columns(self) -> dict[str, Any]:
-        """The columns of a PreflightPiece."""
+        """As columns of a PreflightPiece."""
         columns: dict[str, Any] = {f"{kind}_keys": keys.tobytes() for kind, keys in self.of_kind.items()}
         return {**columns, "suppressed_keys": self.suppressed.tobytes(), "links": self.links}
 
     @classmethod
     def of(cls, row: Any) -> "Keys":
-        """What `as_columns` gave, of a PreflightPiece that was read."""
+        """The keys in a row of PreflightPiece."""
         keys = cls(links=dict(row.links))
         for kind in KINDS:
             keys.of_kind[kind].frombytes(bytes(getattr(row, f"{kind}_keys")))
@@ -76,12 +80,13 @@ class Keys:
 
 
 def key_of(text: str) -> int:
+    """A 64-bit key that is equal for equal texts; without the site's SECRET_KEY nobody can tell which."""
     digest = salted_hmac("dbmail.preflight", text, algorithm="sha256").digest()
     return int.from_bytes(digest[:8])
 
 
 def reach_of(keys: Keys) -> dict[str, Reach]:
-    """Exact for these people, by send-to function."""
+    """The exact numbers of mails for these people, by send-to function."""
     different, suppressed = dict.fromkeys(SENDTO, 0), dict.fromkeys(SENDTO, 0)
     parts = sum(map(len, keys.of_kind.values())) // _AT_A_TIME + 1
     divided = {kind: _divide(found, parts) for kind, found in keys.of_kind.items()}
@@ -100,7 +105,7 @@ def reach_of(keys: Keys) -> dict[str, Reach]:
 
 
 def _divide(keys: "array[int]", parts: int) -> "list[array[int]]":
-    """Into parts of which no two hold the same key."""
+    """`keys` in as many parts, such that equal keys are in the same one."""
     if parts == 1:
         return [keys]
     divided = [_no_keys() for _part in range(parts)]
@@ -109,13 +114,15 @@ def _divide(keys: "array[int]", parts: int) -> "list[array[int]]":
     return divided
 
 
-#: People that are named for each kind of trouble, and reasons of failures that are told apart.
-EXAMPLES, REASONS = 3, 5
+#: The most people that are named for each kind of trouble.
+EXAMPLES = 3
+#: The most reasons of failures that are told apart; further ones are counted together.
+REASONS = 5
 
 
 @dataclass(slots=True)
 class Tally:
-    """How many people something is so for, and the keys of the first of them."""
+    """How many people have some trouble, and the keys of the first EXAMPLES of them."""
 
     count: int = 0
     people: list[str] = field(default_factory=list)
@@ -132,16 +139,23 @@ class Tally:
 
 @dataclass(slots=True)
 class Seen:
-    """`failures` by reason ("" for those behind the first few), `empty` by variable, `reach` by send-to function;
-    `biggest` is the size of the longest body in bytes, and `biggest_for` the person who gets it."""
+    """What a survey of some people has found."""
 
+    #: How many people.
     people: int = 0
+    #: Those without an address of the wanted kinds.
     without_address: Tally = field(default_factory=Tally)
+    #: Those with an address that cannot be used.
     unresolved: Tally = field(default_factory=Tally)
+    #: Reason why the text fails -> for whom; "" for reasons beyond the first REASONS.
     failures: dict[str, Tally] = field(default_factory=dict)
+    #: Variable -> those for whom it is empty.
     empty: dict[str, Tally] = field(default_factory=dict)
+    #: Size of the longest body, in bytes.
     biggest: int = 0
+    #: Key of the person who gets it.
     biggest_for: str = ""
+    #: Name of a send-to function -> the mails that it makes.
     reach: dict[str, Reach] = field(default_factory=dict)
 
     @property
@@ -158,7 +172,7 @@ class Seen:
             self.biggest, self.biggest_for = size, key
 
     def add(self, other: "Seen") -> None:
-        """What `other` has seen of other people. Addresses that come in both are counted twice in `reach`."""
+        """Add what `other` has seen of other people. In `reach`, addresses that both have are counted twice."""
         self.people += other.people
         self.without_address.add(other.without_address)
         self.unresolved.add(other.unresolved)
@@ -175,7 +189,7 @@ class Seen:
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> "Seen":
-        """What `as_json` gave; nothing seen yet for {}."""
+        """The inverse of `as_json`; {} is read as nothing seen."""
         if not data:
             return cls()
         return cls(

@@ -1,4 +1,7 @@
-"""A look over the audience of a draft, in pieces: each goes as far as its time allows and says where it stopped."""
+"""The survey of a draft's audience: what becomes of the text and the addresses of one person after the other.
+
+It is done in pieces: each goes as far as its time allows and says where it stopped.
+"""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -22,33 +25,36 @@ from ..rendering.variables import load_variables, request_context
 from ..suppression.entries import suppressed
 from .reach import KINDS, Keys, Seen, Tally, key_of, reach_of
 
+#: People that are read from the database at a time.
 _CHUNK = 500
 
 
 @dataclass(slots=True)
 class Piece:
-    """What one piece saw. `after`: the person behind whom to go on, None at the end."""
+    """The part of a survey that was done in one go."""
 
     seen: Seen = field(default_factory=Seen)
+    #: The mails of these people.
     keys: Keys = field(default_factory=Keys)
+    #: Key of the last person surveyed, behind whom the next piece goes on; None when everyone has been.
     after: Any = None
 
 
-def survey(request: MessageRequest, after: Any = None, seconds: float = 2.0) -> Piece:
-    """Look at the people of `request` behind the key `after`, for about `seconds`.
+def survey_piece(request: MessageRequest, after: Any = None, seconds: float = 2.0) -> Piece:
+    """Survey the people of `request` behind the key `after` for about `seconds`, and one of them at least.
 
-    A text that cannot be rendered for anybody is left out: the addresses can be counted all the same.
-    Raises DbmailError where the audience is such that nobody could get it.
+    If the text cannot be rendered for anybody, only addresses are counted. Raises DbmailError if the audience cannot
+    be read.
     """
     deadline = time.monotonic() + seconds
     piece = Piece(after=after)
     users = request.recipients.getList(get_user_model()).order_by("pk")
-    look = _look(request)
+    surveyor = _surveyor_of(request)
     while True:
         rest = users if piece.after is None else users.filter(pk__gt=piece.after)
         with answered():
             chunk = list(rest[:_CHUNK])
-        in_time = _look_at_chunk(piece, chunk, request, look, deadline)
+        in_time = _survey_chunk(piece, chunk, request, surveyor, deadline)
         if in_time and len(chunk) < _CHUNK:
             piece.after = None
         if not in_time or piece.after is None or not chunk or time.monotonic() > deadline:
@@ -57,19 +63,19 @@ def survey(request: MessageRequest, after: Any = None, seconds: float = 2.0) -> 
     return piece
 
 
-def look_at(request: MessageRequest, people: Iterable[Any]) -> Seen:
-    """What becomes of the text for these people."""
-    seen, look = Seen(), _look(request)
+def survey_people(request: MessageRequest, people: Iterable[Any]) -> Seen:
+    """What becomes of the text for these people; their addresses are left out."""
+    seen, surveyor = Seen(), _surveyor_of(request)
     for user in people:
-        if look:
-            look.at(user, seen)
+        if surveyor:
+            surveyor.add(user, seen)
     return seen
 
 
-def _look_at_chunk(
-    piece: Piece, users: Sequence[Any], request: MessageRequest, look: "_Look | None", deadline: float
+def _survey_chunk(
+    piece: Piece, users: Sequence[Any], request: MessageRequest, surveyor: "_Surveyor | None", deadline: float
 ) -> bool:
-    """One person after the other; False if time was over before the last. The first is always looked at."""
+    """Add one person after the other to `piece`, the first even if time is over. Returns whether all were added."""
     boxes: dict[str, dict[Any, list[Mailbox]]] = {}
     troubled: dict[Any, str] = {}
     wanted = kinds_of(request.sendto_fn_name)
@@ -81,7 +87,7 @@ def _look_at_chunk(
     keys: dict[str, set[int]] = {}
     in_time = True
     for user in users:
-        same = look.at(user, piece.seen) if look else ""
+        same = surveyor.add(user, piece.seen) if surveyor else ""
         own: dict[str, list[int]] = {}
         for kind, found in boxes.items():
             own[kind] = []
@@ -104,25 +110,28 @@ def _look_at_chunk(
     return in_time
 
 
-def _look(request: MessageRequest) -> "_Look | None":
+def _surveyor_of(request: MessageRequest) -> "_Surveyor | None":
     try:
-        return _Look(request)
+        return _Surveyor(request)
     except DbmailError:
-        return None  # the checks of the text say what is wrong with it
+        return None  # the checks of the text report what is wrong with it
 
 
-class _Look:
-    """Renders the mail, and each variable that differs between people, for one person after the other."""
+class _Surveyor:
+    """Renders the mail, and each variable in it, for one person after the other."""
 
     def __init__(self, request: MessageRequest) -> None:
         self.request = request
         self.renderer = MessageRenderer(request)
         self.variables = load_variables(request)
         self.constant: set[str] | None = None
-        self.looks = variable_templates(request)
+        self.templates = variable_templates(request)
 
-    def at(self, user: Any, seen: Seen) -> str:
-        """Note what becomes of it for `user`; equal for two people who get one copy where they share an address."""
+    def add(self, user: Any, seen: Seen) -> str:
+        """Note in `seen` what becomes of the text for `user`.
+
+        Returns a string that is equal for two people whose mails are one copy if they share an address.
+        """
         key = str(user.pk)
         try:
             rendered = self.renderer.render(user)
@@ -133,12 +142,15 @@ class _Look:
             seen.failures_for(_("Nothing of it is left for them.")).note(key)
             return key
         seen.note_size(len(rendered.body.encode("utf-8", "replace")), key)
-        context = request_context(self.request, user, self.variables) if self.looks else {}
-        if self.constant is None:  # what is the same for everybody is looked at once
-            constant = {name for name in self.looks if self._is_constant(name.partition(".")[0])}
-            self.constant = {name for name in constant if _is_empty(self.looks[name], context)}
-            self.looks = {name: look for name, look in self.looks.items() if name not in constant}
-        for name in [*self.constant, *(name for name, look in self.looks.items() if _is_empty(look, context))]:
+        context = request_context(self.request, user, self.variables) if self.templates else {}
+        if self.constant is None:  # variables that are the same for everybody are rendered once
+            constant = {name for name in self.templates if self._is_constant(name.partition(".")[0])}
+            self.constant = {name for name in constant if _is_empty(self.templates[name], context)}
+            self.templates = {name: template for name, template in self.templates.items() if name not in constant}
+        for name in [
+            *self.constant,
+            *(name for name, template in self.templates.items() if _is_empty(template, context)),
+        ]:
             seen.empty.setdefault(name, Tally()).note(key)
         return copy_key(rendered.subject, rendered.body) if config().merge_families else key
 
@@ -150,7 +162,7 @@ def _is_empty(template: CompiledTemplate, context: dict[str, Any]) -> bool:
     try:
         return template.render(context).strip() in ("", "None")
     except DbmailError:
-        return False  # the mail itself says what fails
+        return False  # rendering the mail reports the failure
 
 
 def variable_templates(request: MessageRequest) -> dict[str, CompiledTemplate]:

@@ -44,10 +44,10 @@ def log_in(client):
 
 def fields(request, **changes):
     """What the page of `request` would send."""
-    from dbmail.admin import draft as drafts
+    from dbmail.admin.draft_form import edition_of, shown_values
 
     request = MessageRequest.objects.get(pk=request.pk)
-    values = {**drafts.initial(request), "token": drafts.fingerprint(request), **changes}
+    values = {**shown_values(request), "token": edition_of(request), **changes}
     return {name: value for name, value in values.items() if value not in (None, False)}
 
 
@@ -188,7 +188,7 @@ def test_the_first_people_are_looked_at_as_it_is_written(admin_client, draft):
 
 def test_a_large_audience_is_looked_at_piece_by_piece_and_the_result_stays(admin_client, draft, monkeypatch):
     monkeypatch.setattr("dbmail.preflight.survey._CHUNK", 1)
-    monkeypatch.setattr("dbmail.admin.survey._SECONDS", 0)
+    monkeypatch.setattr("dbmail.admin.preflight._SECONDS", 0)
     first = admin_client.post(url("everyone", draft)).json()
     assert (first["complete"], first["chosen"]) == (False, "about 2 mails")
     assert first["said"].startswith("Looked at 1 of 2 people.")
@@ -395,6 +395,22 @@ def test_an_audience_is_kept_under_a_name(admin_client, draft):
     draft.recipients.refresh_from_db()
     assert draft.recipients.useful_name == "All families"
     assert b"All families" in admin_client.get(url("change", draft)).content
+
+
+def test_a_name_is_given_once_and_to_ones_own_audience(log_in, draft):
+    """What an approver reads as "Just the board" is not to become everybody."""
+    admin_name = "Just the board"
+    board = PersistentQueryFilter.create_from_Q(get_user_model(), Q(username="board"), admin_name)
+    secret = PersistentQueryFilter.create_from_Q(get_user_model(), Q(username="secret"))
+    writer = log_in("change_messagerequest", "view_messagerequest", "add_messagerequest")
+    writer.post(url("save", draft), fields(draft, audience=json.dumps({"filter": board.pk})))
+    assert "problem" in writer.post(url("name", draft), {"name": "RENAMED"}).json()
+    board.refresh_from_db()
+    assert board.useful_name == admin_name
+    answer = writer.post(url("save", draft), fields(draft, audience=json.dumps({"filter": secret.pk}))).json()
+    assert "audience" in answer["errors"]
+    assert "problem" in writer.post(url("name", a_request(state="scheduled")), {"name": "RENAMED"}).json()
+    assert not PersistentQueryFilter.objects.filter(useful_name="RENAMED").exists()
 
 
 def test_a_draft_goes_with_its_variables_and_what_was_sent_stays(admin_client, draft):

@@ -128,6 +128,19 @@ def test_a_moderator_sees_every_part_that_readers_will_see(moderator, held):
     assert "application/zip" in page and "in&lt;b&gt;voice.zip" in page
 
 
+def test_a_moderator_is_told_that_more_follows(moderator, held):
+    hidden = b"--x\r\nContent-Type: application/zip; name=evil.zip\r\n\r\nAAAA\r\n--x--\r\n"
+    begin = b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\nHarmless\r\n"
+    for filler, is_cut in ((b"", False), (b" " * 200_000, True), (b"\r\n" * 30_000, True)):
+        IncomingMessage.objects.update(raw=begin + filler + hidden)
+        page = moderator.get(reverse("admin:dbmail_incomingmessage_change", args=[held.pk])).content.decode()
+        assert ("Only the beginning is shown" in page) is is_cut
+
+
+def test_signs_that_turn_the_order_of_words_are_shown_to_a_moderator():
+    assert legible("\nPay \u202egro.live\u202c\x1b[2J now".encode()) == "Pay <U+202E>gro.live<U+202C><U+001B>[2J now"
+
+
 def test_rows_that_can_never_have_an_effect_are_pointed_out(admin_client):
     first = EmailList.objects.first()
     EmailList.objects.create(regex=first.regex, handler=first.handler)

@@ -114,9 +114,9 @@ def test_a_draft_of_ones_own_measures_nobody(client, ann, groups, text, tree, se
 def test_the_look_over_everyone_is_asked_for_and_looks_at_nobody_while_a_writer_waits(client, ann, monkeypatch):
     draft = a_request(state=State.DRAFT)
     log_in(client, "writers")
-    monkeypatch.setattr("dbmail.admin.survey.survey", None)  # a call would fail
-    monkeypatch.setattr("dbmail.admin.survey.take_further", None)
-    monkeypatch.setattr("dbmail.admin.survey.people_in", None)
+    monkeypatch.setattr("dbmail.admin.preflight.survey_piece", None)  # a call would fail
+    monkeypatch.setattr("dbmail.admin.preflight.take_further", None)
+    monkeypatch.setattr("dbmail.admin.preflight.people_in", None)
     given = fields(draft, audience=ANN)
     assert client.post(url("save", draft), given).status_code == 200
     for door in ("survey", "everyone", "count"):

@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.urls import reverse
 
-from dbmail.admin import draft as drafts
+from dbmail.admin.draft_form import edition_of, shown_values
 from dbmail.models import MessageRequest
 
 from ..conftest import relay, use_mailer
@@ -21,13 +21,13 @@ def test_every_screen_of_a_draft_works(client):
     client.post(reverse("admin:dbmail_messagerequest_add"))
     draft = MessageRequest.objects.select_related("recipients").get()
     given = {
-        **{name: value for name, value in drafts.initial(draft).items() if value},
+        **{name: value for name, value in shown_values(draft).items() if value},
         "audience": '{"match": "all", "rows": [{"field": "handle", "is": "starts", "value": "bo"}]}',
         "subject": "News",
         "msgtext": "Dear {{ user.full_name }} {{ user.handle }}",
         "sender": "info@example.org",
         "as": str(boss.pk),
-        "token": drafts.fingerprint(draft),
+        "token": edition_of(draft),
     }
 
     def post(name):
@@ -53,7 +53,7 @@ def test_a_test_goes_to_staff_and_to_no_other_member(client, relay):
     client.post(reverse("admin:dbmail_messagerequest_add"))
     draft = MessageRequest.objects.select_related("recipients").get()
     given = {
-        **{name: value for name, value in drafts.initial(draft).items() if value},
+        **{name: value for name, value in shown_values(draft).items() if value},
         "subject": "News",
         "msgtext": "Hello",
         "sender": "info@example.org",

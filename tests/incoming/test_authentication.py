@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dbmail.delivery.header_block import split
 from dbmail.incoming.authentication import aligned, results, vouched_by
+from dbmail.incoming.facts import read
 from tests.effort import at_most
 
 OURS = ("mx.example.org",)
@@ -122,3 +124,29 @@ def test_a_long_one_takes_no_time_to_speak_of():
         for piece in ("(", '"', "a=", "a.b=c ", "; dkim=pass", "\\", " = ", " ", "(x)", '" "', "/"):
             vouched("mx.example.org; " + piece * 50_000)
             vouched(piece * 50_000)
+
+
+OURS_WITH_K = "mx.bookshop.org"
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        *(f"Authentication-Results: {odd}{OURS_WITH_K}" for odd in "\0\x01\x0b\x0c\r\xa0\xad\u200b\u3000"),
+        *(f"Authentication-Results: {OURS_WITH_K}{odd}" for odd in "\0\x01\x0b\x0c\r\xa0\xad\u200b\u3000"),
+        "Authentication-Results: mx.boo\u212ashop.org",
+        f"Authentication-Results : {OURS_WITH_K}",
+    ],
+)
+def test_a_field_whose_name_a_filter_may_not_know_is_not_believed(field):
+    rest = "; dmarc=pass header.from=home.test\n\n"
+    header, _body = split((field + rest).encode())
+    assert read(header, 100, (OURS_WITH_K,)).results == ()
+    plain, _body = split(f"Authentication-Results:\r\n {OURS_WITH_K}\r\n{rest}".replace("\r\n;", ";").encode())
+    assert vouched_by("home.test", read(plain, 100, (OURS_WITH_K,)).results) == "dmarc"
+
+
+def test_no_domain_takes_time_to_speak_of():
+    signer = "".join(map(chr, range(0x4E00, 0x8E00)))
+    with at_most(2):
+        assert not vouched(f"mx.example.org; dkim=pass header.d={signer}")

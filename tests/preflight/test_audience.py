@@ -11,7 +11,7 @@ from dbmail.models import PreflightPiece, Suppression, TextOfEmail
 from dbmail.preflight import reach as reaches
 from dbmail.preflight.audience import Audience, check_audience
 from dbmail.preflight.reach import EXAMPLES, KINDS, REASONS, Keys, Reach, Seen, Tally, key_of, reach_of
-from dbmail.preflight.survey import survey
+from dbmail.preflight.survey import survey_piece
 from testproject.outreach.models import Profile
 
 from ..builders import a_request, a_user
@@ -21,7 +21,7 @@ BOTH = "send_to_self_and_guardian"
 
 def said(*, people=5, sendto="", reach=None, **seen):
     look = Seen(**seen, reach={sendto: reach or Reach()})
-    return [(str(f.level), f.field, f.message, f.people) for f in check_audience(Audience(people, look, sendto))]
+    return [(str(f.severity), f.field, f.message, f.people) for f in check_audience(Audience(people, look, sendto))]
 
 
 def test_an_ordinary_audience_is_not_complained_of():
@@ -37,7 +37,7 @@ def test_what_one_should_know_is_said_in_numbers_and_with_people():
     assert "emergencies" in said(sendto="send_to_emergency")[0][2]
     assert "1 address is left out" in said(reach=Reach(4, 1))[0][2]
     assert "2 mails less: the same text" in said(reach=Reach(4, 0, 2))[0][2]
-    for seen, level, message in (
+    for seen, severity, message in (
         ({"without_address": two}, "note", "2 people have no such address and get nothing."),
         ({"unresolved": two}, "warning", "2 people have an address that cannot be used."),
         ({"failures": {"Line 2: boom": two}}, "error", "The text fails for 2 people: Line 2: boom"),
@@ -45,7 +45,7 @@ def test_what_one_should_know_is_said_in_numbers_and_with_people():
         ({"empty": {"user.first_name": two}}, "warning", "{{ user.first_name }} is empty for 2 people."),
     ):
         found = said(**seen)[0]
-        assert (found[0], found[2], found[3]) == (level, message, ("7", "8"))
+        assert (found[0], found[2], found[3]) == (severity, message, ("7", "8"))
     longest = said(biggest=200 * 1024, biggest_for="9")[0]
     assert longest[2:] == ("The longest mail has 200 KB; Gmail cuts off after 102 KB.", ("9",))
 
@@ -121,7 +121,7 @@ def test_the_look_goes_on_where_it_stopped_and_counts_everyone_once(monkeypatch)
     request = a_request(sendto_fn_name=BOTH)
     seen, keys, after = Seen(), Keys(), None
     for _ in range(10):
-        piece = survey(request, after, seconds=0)
+        piece = survey_piece(request, after, seconds=0)
         seen.add(piece.seen)
         keys.add(piece.keys)
         after = piece.after
@@ -137,23 +137,23 @@ def test_people_for_whom_the_text_fails_or_says_nothing_are_counted_with_the_rea
     a_user("ann", first_name="Ann")
     bob = a_user("bob", first_name="")
     request = a_request(msgtext="{% if user.first_name %}Dear {{ user.first_name }}{% endif %}")
-    seen = survey(request).seen
+    seen = survey_piece(request).seen
     assert seen.failures == {"Nothing of it is left for them.": Tally(1, [str(bob.pk)])}
     request = a_request(msgtext="{{ user.username|center:user.first_name }}")
-    assert survey(request).seen.failed + survey(request).seen.people >= 2
+    assert survey_piece(request).seen.failed + survey_piece(request).seen.people >= 2
 
 
 @pytest.mark.django_db
 def test_an_address_that_cannot_be_used_is_told_from_none():
     no_use, none = a_user("ann", email="no address"), a_user("bob", email="")
-    seen = survey(a_request()).seen
+    seen = survey_piece(a_request()).seen
     assert (seen.unresolved.people, seen.without_address.people) == ([str(no_use.pk)], [str(none.pk)])
 
 
 @pytest.mark.django_db
 def test_a_text_that_nobody_can_get_leaves_the_addresses_to_be_counted():
     a_user("ann")
-    seen = survey(a_request(msgtext="{% nonsense %}")).seen
+    seen = survey_piece(a_request(msgtext="{% nonsense %}")).seen
     assert (seen.reach[""].mails, seen.failed) == (1, 0)
 
 
@@ -166,7 +166,7 @@ def test_it_counts_what_processing_will_make(text, merges, made, settings):
     for name in ("ann", "bob", "cleo"):
         a_user(name, email="family@example.org", first_name="Ann" if name == "ann" else "You")
     request = a_request(msgtext=text)
-    seen = survey(request).seen.reach[""]
+    seen = survey_piece(request).seen.reach[""]
     request.process()
     assert seen.mails == TextOfEmail.objects.count() == made
     assert seen.duplicates == 3 - made
@@ -176,7 +176,7 @@ def test_it_counts_what_processing_will_make(text, merges, made, settings):
 def test_a_persons_contacts_at_one_address_are_no_repetition():
     ann = a_user("ann")
     Profile.objects.create(user=ann, guardian_email="g@example.org")  # who is the emergency contact too
-    seen = survey(a_request(sendto_fn_name="send_to_guardian_and_emergency")).seen
+    seen = survey_piece(a_request(sendto_fn_name="send_to_guardian_and_emergency")).seen
     assert seen.reach["send_to_guardian_and_emergency"] == Reach(1, 0, 0)
 
 
@@ -186,5 +186,5 @@ def test_a_slow_text_does_not_make_the_look_longer_than_it_may_be(monkeypatch):
         a_user(f"u{n}")
     moments = iter(range(1000))
     monkeypatch.setattr("dbmail.preflight.survey.time.monotonic", lambda: next(moments))
-    piece = survey(a_request(), seconds=5)
+    piece = survey_piece(a_request(), seconds=5)
     assert 1 <= piece.seen.people < 10 and piece.after is not None

@@ -7,7 +7,7 @@ from dbmail.preflight.content import Content, check_content
 
 def said(**fields):
     given = {"subject": "News", "text": "Hello", **fields}
-    return [(str(f.level), f.field, f.line, f.message) for f in check_content(Content(**given))]
+    return [(str(f.severity), f.field, f.line, f.message) for f in check_content(Content(**given))]
 
 
 def html(body):
@@ -21,12 +21,12 @@ def test_a_good_mail_is_not_complained_of():
 
 
 def test_a_mail_whose_readers_see_no_way_out_is_pointed_out():
-    assert [finding[:2] for finding in said(has_link=False)] == [("warning", "msgtext")]
+    assert [remark[:2] for remark in said(has_link=False)] == [("warning", "msgtext")]
     assert "{{ unsubscribe_url }}" in said(has_link=False)[0][3]
 
 
 def test_a_link_that_something_has_changed_on_its_way_is_an_error():
-    assert [finding[0] for finding in said(text="HTTPS://UNSUBSCRIBE.INVALID/PLACE", has_link=False)] == ["error"]
+    assert [remark[0] for remark in said(text="HTTPS://UNSUBSCRIBE.INVALID/PLACE", has_link=False)] == ["error"]
 
 
 @pytest.mark.parametrize(
@@ -46,8 +46,8 @@ def test_a_link_that_something_has_changed_on_its_way_is_an_error():
     ],
 )
 def test_what_does_not_work_in_a_mail_is_named_with_its_line(body, word):
-    ((level, field, line, message),) = html(body)
-    assert (level, field, line) == ("warning", "msgtext", 2)
+    ((severity, field, line, message),) = html(body)
+    assert (severity, field, line) == ("warning", "msgtext", 2)
     assert word in message
 
 

@@ -1,4 +1,4 @@
-"""The look over everyone: kept piece by piece, by pages and passes, however often it is broken off."""
+"""The survey of everyone: kept piece by piece, by pages and passes, however often it is broken off."""
 
 from datetime import timedelta
 
@@ -66,15 +66,15 @@ def test_piece_after_piece_it_comes_to_the_end_and_counts_each_address_once(draf
 
 def test_what_two_look_at_together_is_kept_once(draft, monkeypatch):
     take_further(draft, 0)
-    real = everyone.survey
+    real = everyone.survey_piece
 
     def meanwhile(*given):
         piece = real(*given)
-        monkeypatch.setattr(everyone, "survey", real)
+        monkeypatch.setattr(everyone, "survey_piece", real)
         take_further(draft, 0)  # another page is faster
         return piece
 
-    monkeypatch.setattr(everyone, "survey", meanwhile)
+    monkeypatch.setattr(everyone, "survey_piece", meanwhile)
     assert seen(take_further(draft, 0)).people == 2
     assert PreflightPiece.objects.count() == 2
 
@@ -86,16 +86,16 @@ def test_a_change_of_the_draft_begins_it_anew_also_in_the_middle_of_a_piece(draf
     assert seen_of(draft) == Seen()
     assert seen(take_further(draft, 0)).people == 1
     assert PreflightPiece.objects.count() == 1
-    real = everyone.survey
+    real = everyone.survey_piece
 
     def meanwhile(*given):
         piece = real(*given)
-        monkeypatch.setattr(everyone, "survey", real)
+        monkeypatch.setattr(everyone, "survey_piece", real)
         MessageRequest.objects.filter(pk=draft.pk).update(subject="A third")
         take_further(MessageRequest.objects.get(pk=draft.pk), 0)
         return piece
 
-    monkeypatch.setattr(everyone, "survey", meanwhile)
+    monkeypatch.setattr(everyone, "survey_piece", meanwhile)
     assert seen(take_further(draft, 0)).people == 1  # of the third, not two of the second
     assert seen_of(MessageRequest.objects.get(pk=draft.pk)).people == 1
 
@@ -153,14 +153,14 @@ def test_an_audience_that_breaks_stops_its_own_look_only(draft, monkeypatch):
     for request in (bad, draft):
         take_further(request, 0)
     left_alone()
-    real = everyone.survey
+    real = everyone.survey_piece
 
     def broken(request, *rest):
         if request.pk == bad.pk:
             raise ZeroDivisionError("a property of the project's")
         return real(request, *rest)
 
-    monkeypatch.setattr(everyone, "survey", broken)
+    monkeypatch.setattr(everyone, "survey_piece", broken)
     assert not go_on(lambda: False, 60)
     assert [(row.messagerequest_id, bool(row.finished_at)) for row in Preflight.objects.all()] == [(draft.pk, True)]
 
@@ -183,7 +183,7 @@ def test_no_address_is_kept(draft):
 def test_a_pass_leaves_to_another_what_that_one_takes_further(draft, monkeypatch):
     take_further(draft, 0)
     left_alone()
-    real, looks = everyone.survey, []
+    real, looks = everyone.survey_piece, []
 
     def look(request, *rest):
         if len(looks) == 1:
@@ -191,7 +191,7 @@ def test_a_pass_leaves_to_another_what_that_one_takes_further(draft, monkeypatch
         looks.append(rest[0])
         return real(request, *rest)
 
-    monkeypatch.setattr(everyone, "survey", look)
+    monkeypatch.setattr(everyone, "survey_piece", look)
     assert not go_on(lambda: False, 60)
     assert len(looks) == len(set(looks)) == 9
 

@@ -6,7 +6,7 @@ import time
 import pytest
 from django.core.cache import cache
 
-from dbmail.preflight.from_domain import check_sender
+from dbmail.preflight.from_domain import check_from_domain
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def ask(settings, serve):
 
     def ask(*lines):
         settings.DBMAIL = {**settings.DBMAIL, "DNS": {"RESOLVERS": [serve({"example.org": list(lines)}).address]}}
-        return [(str(f.level), f.field, f.message) for f in check_sender("news.example.org")]
+        return [(str(f.severity), f.field, f.message) for f in check_from_domain("news.example.org")]
 
     return ask
 
@@ -45,15 +45,15 @@ def test_a_policy_that_is_obeyed_is_not_complained_of(ask, record):
     ],
 )
 def test_what_receivers_do_not_like_is_a_warning(ask, lines, words):
-    ((level, field, message),) = ask(*lines)
-    assert (level, field) == ("warning", "sender")
+    ((severity, field, message),) = ask(*lines)
+    assert (severity, field) == ("warning", "sender")
     assert words in message and "news.example.org" in message
 
 
 def test_dns_is_asked_once_in_a_while(ask, settings):
     assert ask('_dmarc TXT "v=DMARC1; p=reject"') == []
     settings.DBMAIL = {**settings.DBMAIL, "DNS": {"RESOLVERS": ["127.0.0.1:1"]}}
-    assert check_sender("news.example.org") == []
+    assert check_from_domain("news.example.org") == []
 
 
 def test_where_dns_is_silent_the_page_waits_two_seconds_and_says_so(settings):
@@ -61,13 +61,13 @@ def test_where_dns_is_silent_the_page_waits_two_seconds_and_says_so(settings):
         silent.bind(("127.0.0.1", 0))
         settings.DBMAIL = {**settings.DBMAIL, "DNS": {"RESOLVERS": [f"127.0.0.1:{silent.getsockname()[1]}"]}}
         begun = time.monotonic()
-        (finding,) = check_sender("example.org")
+        (remark,) = check_from_domain("example.org")
         assert time.monotonic() - begun < 3
-        assert finding.level == "note" and "DNS does not answer" in finding.message
+        assert remark.severity == "note" and "DNS does not answer" in remark.message
         begun = time.monotonic()
-        assert check_sender("example.org") == [finding]
+        assert check_from_domain("example.org") == [remark]
         assert time.monotonic() - begun < 0.5
 
 
 def test_a_machine_s_own_name_is_not_asked_about():
-    assert check_sender("localhost") == []
+    assert check_from_domain("localhost") == []

@@ -36,9 +36,9 @@ def url(name, request):
 
 
 def posted(request, **changes):
-    from dbmail.admin import draft as drafts
+    from dbmail.admin.draft_form import edition_of, shown_values
 
-    values = {**drafts.initial(request), "token": drafts.fingerprint(request), **changes}
+    values = {**shown_values(request), "token": edition_of(request), **changes}
     return {name: value for name, value in values.items() if value not in (None, False)}
 
 

@@ -1,4 +1,4 @@
-"""The outbox: one pass for cron, or passes without end."""
+"""Send mail: one pass for cron, or passes without end."""
 
 import argparse
 import sys
@@ -11,9 +11,9 @@ from ...service.loop import Loop
 from ...service.passes import PassReport, look_over_drafts, run_pass
 from ...stop import Stop
 
-#: Seconds after a pass for drafts whose audience is still being looked at.
+#: The most seconds, after a pass, for preflights that no page takes further.
 PREFLIGHT = 300
-#: sysexits.h
+#: Exit codes of sysexits.h.
 EX_OK, EX_SOFTWARE, EX_TEMPFAIL = 0, 70, 75
 
 
@@ -65,7 +65,7 @@ class Command(BaseCommand):
             raise SystemExit(EX_SOFTWARE)
 
     def _tell_of_work(self, report: PassReport) -> None:
-        """A pass of the loop is worth a line if it did anything."""
+        """Report a pass of the loop if it did anything."""
         if report.did_anything:
             self._tell(report)
 
@@ -84,7 +84,7 @@ class Command(BaseCommand):
 
 
 class _Bar:
-    """One line on a terminal that is written over as the pass goes on."""
+    """A line on a terminal that shows how far the pass is, and is written over as it goes on."""
 
     def __init__(self, stream: Any) -> None:
         self.stream = stream

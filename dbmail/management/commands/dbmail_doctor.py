@@ -1,4 +1,4 @@
-"""Whether this project's mail arrives: DNS, relay, unsubscribe page, the big providers' rules."""
+"""Examine whether this project's mail arrives: DNS, relay, unsubscribe page, the big providers' rules."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from ...doctor.finding import as_json, as_text, worst
 from ...doctor.project import examine_project, keep
 from ...exceptions import SettingError
 
-#: sysexits.h: something in the way that is not a finding.
+#: Exit code of sysexits.h if the settings are wrong, so that nothing could be examined.
 EX_CONFIG = 78
 
 

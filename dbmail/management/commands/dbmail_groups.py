@@ -1,11 +1,11 @@
-"""Groups of people who write, send and moderate mail."""
+"""Create the groups of people who write, send, moderate and route mail."""
 
 from typing import Any
 
 from django.contrib.auth.models import Group, Permission
 from django.core.management.base import BaseCommand
 
-#: Name of a group -> the permissions that it has; nothing in one is needed for another.
+#: Name of a group -> its permissions. Each group works without the others.
 GROUPS: dict[str, tuple[str, ...]] = {
     "Mail: writers": (
         "add_messagerequest",

@@ -1,4 +1,4 @@
-"""Mail that came in: the log of it, and decisions on one message, from the command line."""
+"""Incoming mail from the command line: list it, show one message, decide on it."""
 
 import sys
 from typing import Any
@@ -85,7 +85,9 @@ class Command(BaseCommand):
             self._tell(replay(message))
         except DbmailError:
             raise
-        except Exception as error:  # a handler's own mistake: the row has it, and the person here wants to see it
+        except (
+            Exception
+        ) as error:  # a handler's own mistake: it is kept in the row, and whoever replays wants to see it
             raise CommandError(f"It failed again: {type(error).__name__}: {error}") from error
 
     def _approve(self, options: dict[str, Any]) -> None:

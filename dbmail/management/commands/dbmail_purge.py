@@ -1,4 +1,4 @@
-"""Empty and delete what is old."""
+"""Empty the bodies of old mail, and delete the rows of older mail."""
 
 from argparse import ArgumentTypeError
 from datetime import timedelta
@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from ...broadcasts.expire import purge
 from ...conf import config
 
-#: An MTA may bring a message again for days, soft bounces count for two weeks: rows are younger than that.
+#: The fewest days that rows are kept: an MTA may deliver a message again for days, soft bounces count for two weeks.
 _LEAST_ROWS = 30
 
 

@@ -1,4 +1,4 @@
-"""How the outbox is: for a person, and for Nagios, Icinga, Zabbix and the like."""
+"""Report how the queue is, to a person or to Nagios, Icinga, Zabbix and the like."""
 
 import json
 from dataclasses import asdict
@@ -38,7 +38,7 @@ class Command(BaseCommand):
 
 
 def _as_line(found: Status, health: Health, reasons: list[str]) -> str:
-    """One line, and numbers behind a bar, as monitoring plugins write them."""
+    """One line of text, a bar, and numbers: the format of monitoring plugins."""
     oldest = f", the oldest due for {words(found.oldest)}" if found.oldest else ""
     last = f", last pass {words(found.last_pass)} ago" if found.last_pass is not None else ""
     text = "; ".join(reasons) or f"{found.waiting} mails wait, {found.due} are due{oldest}{last}"

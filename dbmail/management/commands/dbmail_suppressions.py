@@ -12,7 +12,7 @@ from ...models.suppression import Suppression
 from ...suppression.csv_file import BadFile, read, write
 from ...suppression.entries import lift, suppress_many
 
-#: Bad lines that are named; the others are a number.
+#: The most bad lines that are named; then only their number is given.
 _SHOWN = 50
 
 

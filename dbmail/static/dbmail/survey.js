@@ -1,4 +1,4 @@
-/* The audience in numbers: a quick look at the first people, and the look over everyone, which the server keeps. */
+/* The audience in numbers: a survey of the first people, and the survey of everyone (the preflight), which the server keeps. */
 "use strict";
 dbmail.survey = (urls, formData, told) => {
   let running = null;

@@ -1,4 +1,7 @@
-"""A draft as the page sends it: read leniently, kept whatever state it is in, checked by others."""
+"""The form of a draft: reads what the page sends, and saves it even if it is unfinished or wrong.
+
+Whether the draft can be sent is checked elsewhere (`broadcasts.validate`, `preflight`).
+"""
 
 import hashlib
 import json
@@ -8,6 +11,7 @@ from typing import Any
 from django import forms
 from django.contrib.auth import get_user_model
 from django.db import transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -18,10 +22,11 @@ from ..conf import category_choices, layout_choices
 from ..exceptions import DbmailError, UnstorableQuery
 from ..models import MessageRequest, PersistentQueryFilter
 from ..times import as_shown
-from .given import check_time
+from .form_data import check_time
 
-#: How browsers write a datetime-local.
+#: How browsers write the value of a datetime-local field.
 _TIME_FORMATS = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
+#: Columns of a draft that the form sets.
 _FIELDS = (
     *("subject", "msgtext", "layout", "sender", "sendto_fn_name", "special_headers", "processed_by", "not_after"),
     *("public", "category"),
@@ -29,7 +34,7 @@ _FIELDS = (
 
 
 class DraftForm(forms.Form):
-    """Every field may be empty or unfinished: only what has no place in its column is an error."""
+    """Every field may be empty or unfinished. Only a value that its column cannot hold is an error."""
 
     audience = forms.CharField(required=False, max_length=20_000)
     sendto_fn_name = forms.ChoiceField(choices=MessageRequest.SENDTO_FN_CHOICES, required=False)
@@ -51,6 +56,10 @@ class DraftForm(forms.Form):
         error_messages={"invalid_choice": gettext_lazy("There is no category “%(value)s” any more: choose another.")},
     )
 
+    def __init__(self, data: Any, draft: MessageRequest) -> None:
+        super().__init__(data)
+        self.draft = draft
+
     def clean_msgtext(self) -> str:
         return str(self.cleaned_data["msgtext"]).replace("\r\n", "\n")
 
@@ -64,7 +73,7 @@ class DraftForm(forms.Form):
         return check_time(self.cleaned_data["not_after"])
 
     def clean_audience(self) -> PersistentQueryFilter | None:
-        """The audience as a row that may not be saved yet; None for the one that the draft has."""
+        """The chosen audience, which may be a row that is not saved yet; None to leave the draft's own."""
         text = self.cleaned_data["audience"]
         if not text:
             return None
@@ -74,7 +83,9 @@ class DraftForm(forms.Form):
         except UnstorableQuery as error:
             raise forms.ValidationError(str(error)) from None
         if isinstance(tree, dict) and "filter" in tree:
-            found = PersistentQueryFilter.objects.filter(item_model=label, pk=_number(tree["filter"])).first()
+            # The named ones are for all. Others belong to their own broadcast, which may be nobody's business here.
+            offered = PersistentQueryFilter.objects.exclude(Q(useful_name=""), ~Q(pk=self.draft.recipients_id))
+            found = offered.filter(item_model=label, pk=_key(tree["filter"])).first()
             if found is None:
                 raise forms.ValidationError(_("This audience does not exist any more."))
             return found
@@ -85,7 +96,10 @@ class DraftForm(forms.Form):
         return row
 
     def apply(self, draft: MessageRequest) -> MessageRequest:
-        """`draft` with the fields that could be read, not saved. Its audience stays once mails were made of it."""
+        """Set the valid fields on `draft` and return it; it is not saved.
+
+        The audience and the send-to function stay as they are once mails have been made.
+        """
         self.is_valid()
         given = self.cleaned_data
         for name in _FIELDS:
@@ -98,7 +112,7 @@ class DraftForm(forms.Form):
         return draft
 
 
-def _number(value: Any) -> int:
+def _key(value: Any) -> int:
     return value if type(value) is int and 0 < value < 2**63 else 0
 
 
@@ -106,13 +120,14 @@ def _set_reply_to(draft: MessageRequest, value: str) -> None:
     try:
         headers = {name: text for name, text in draft.special_headers_dict.items() if name.lower() != "reply-to"}
     except DbmailError:
-        return  # headers that a program wrote and nobody can read: the checks say so
+        return  # headers that a program wrote wrongly: the checks report them
     if value:
         headers["Reply-To"] = value
     draft.special_headers = json.dumps(headers) if headers else None
 
 
-def reply_to(draft: MessageRequest) -> str:
+def reply_to_of(draft: MessageRequest) -> str:
+    """Reply-To among the headers of `draft`; "" if there is none or they cannot be read."""
     try:
         return next((text for name, text in draft.special_headers_dict.items() if name.lower() == "reply-to"), "")
     except DbmailError:
@@ -123,17 +138,18 @@ class Outdated(Exception):
     """Somebody else has changed the draft since the page was loaded."""
 
 
-def save(draft: MessageRequest, by: Any, token: str | None) -> bool:
-    """Keep the fields of `draft`, and who changed which; False where it is no draft any more: somebody just sent it.
+def save_draft(draft: MessageRequest, by: Any, token: str | None) -> bool:
+    """Save the fields of `draft` and note that `by` changed them.
 
-    Raises Outdated where it is not what `token` was made of any more.
+    `token` is the `edition_of` the draft that the page was loaded with. Returns False, with nothing saved, if it is
+    no draft any more because somebody has just sent it. Raises Outdated if somebody else has changed it.
     """
     with transaction.atomic():
         rows = MessageRequest.objects.select_for_update().filter(pk=draft.pk, state=MessageRequest.State.DRAFT)
         stored = rows.first()
         if stored is None:
             return False
-        if token != fingerprint(stored):
+        if token != edition_of(stored):
             raise Outdated
         if draft.recipients.pk is None:
             draft.recipients = PersistentQueryFilter.create_from_Q(
@@ -155,26 +171,26 @@ def _differs(before: Any, after: Any) -> bool:
 
 
 def _drop_unused(audience: PersistentQueryFilter, draft: MessageRequest) -> None:
-    """Forget an audience that was only a step on the way: made since the draft was begun, nameless, not in use."""
+    """Delete an audience that only this draft used: it is younger than the draft, has no name and is not in use."""
     if not audience.useful_name and audience.create_ts >= draft.created_at:
         in_use = MessageRequest.objects.filter(recipients=audience).exists()
         if not in_use:
             audience.delete()
 
 
-def fingerprint(draft: MessageRequest) -> str:
-    """Equal for two equal drafts: tells whether somebody else has changed it since the page was loaded."""
+def edition_of(draft: MessageRequest) -> str:
+    """A hash of the stored draft. A page sends back the one it was loaded with: so changes by others are noticed."""
     return hashlib.sha256(f"{version_of(draft)} {draft.state}".encode()).hexdigest()[:24]
 
 
-def initial(draft: MessageRequest) -> dict[str, Any]:
-    """What the page shows of `draft`."""
+def shown_values(draft: MessageRequest) -> dict[str, Any]:
+    """The values of `draft` that the form starts with, by the names of its fields."""
     return {
         "subject": draft.subject or "",
         "msgtext": draft.msgtext or "",
         "layout": draft.layout,
         "sender": draft.sender or "",
-        "reply_to": reply_to(draft),
+        "reply_to": reply_to_of(draft),
         "sendto_fn_name": draft.sendto_fn_name,
         "public": draft.public,
         "category": draft.category,
@@ -185,7 +201,7 @@ def initial(draft: MessageRequest) -> dict[str, Any]:
 
 
 def _as_typed(moment: datetime | None) -> str:
-    """As browsers read a datetime-local, in the current time zone."""
+    """In the current time zone, as browsers read the value of a datetime-local field."""
     if moment is None:
         return ""
     return as_shown(moment).strftime("%Y-%m-%dT%H:%M")

@@ -28,6 +28,6 @@ def test_what_receivers_find_about_from_is_said_with_the_way_to_the_doctor(log_i
 
 
 def test_no_foreign_domain_is_looked_up(admin_client, draft, monkeypatch):
-    monkeypatch.setattr("dbmail.admin.preview.check_sender", lambda domain: pytest.fail(domain))
+    monkeypatch.setattr("dbmail.admin.preview.check_from_domain", lambda domain: pytest.fail(domain))
     page = admin_client.post(url("sender", draft), fields(draft, sender="x@elsewhere.test"))
     assert page.json() == {"findings": []}
