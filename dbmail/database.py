@@ -24,8 +24,8 @@ _DEADLOCK = (1213, "40P01", "40001")
 
 
 def after_deadlock(work: Callable[P, T]) -> Callable[P, T]:
-    """Decorates one whole transaction: do it again if the database ended it since it and another waited for each
-    other. That is how InnoDB and PostgreSQL want it: which rows a statement locks is their optimiser's choice."""
+    """Retry the decorated function, which must be one whole transaction, when the database aborts it as the victim of
+    a deadlock. InnoDB and PostgreSQL expect that: which rows a statement locks is their optimiser's choice."""
 
     @wraps(work)
     def again(*args: P.args, **kwargs: P.kwargs) -> T:

@@ -51,7 +51,7 @@ _.got_it
 _.level_word
 _.locked
 _.state_word
-_.verdicts
+_.explanations
 
 # Fields and relations that are asked for by their column, or by whoever writes a query
 _.attempt_set

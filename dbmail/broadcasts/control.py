@@ -1,19 +1,25 @@
-"""Pausing, resuming and cancelling a broadcast, and telling when it is over. Each takes effect within one batch."""
+"""A broadcast's states: the only place that changes the state of a broadcast once it is there, and says why.
+
+Whoever works on it notices within one batch. What gives workers something to do wakes those that sleep.
+"""
 
 import logging
 from typing import Any
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
+from ..blame import showable
 from ..database import after_deadlock, wake_workers
 from ..models import MessageRequest, TextOfEmail
+from . import mails
+from .leases import lease
 
 log = logging.getLogger(__name__)
 State = MessageRequest.State
+MailState = TextOfEmail.State
 _UNDER_WAY = (State.SCHEDULED, State.PROCESSING, State.SENDING)
-_WAITING = (TextOfEmail.State.QUEUED, TextOfEmail.State.SENDING)
+_WAITING = (MailState.QUEUED, MailState.SENDING)
 
 
 def schedule(request: MessageRequest, canary_first: bool = True, *, version: str = "") -> bool:
@@ -28,7 +34,7 @@ def schedule(request: MessageRequest, canary_first: bool = True, *, version: str
         now |= {"canary_left": 0, "canary_until": None}
     elif request.canary_until is None:
         now |= {"canary_left": None}  # a draft again, that was sent off without: the choice is made anew
-    return _move(request, (State.DRAFT,), State.SCHEDULED, **now)
+    return _wake(request, _move(request, (State.DRAFT,), State.SCHEDULED, **now))
 
 
 def reopen(request: MessageRequest) -> bool:
@@ -38,25 +44,35 @@ def reopen(request: MessageRequest) -> bool:
     """
     if request.processed:
         return False
-    return _move(request, (State.SCHEDULED, State.PAUSED, State.FAILED), State.DRAFT, approved_version="")
+    return _move(
+        request,
+        (State.SCHEDULED, State.PAUSED, State.FAILED),
+        State.DRAFT,
+        approved_version="",
+    )
 
 
 def pause(request: MessageRequest, reason: str = "") -> bool:
-    return _move(request, _UNDER_WAY, State.PAUSED, state_reason=reason, reason_is_open=True)
+    """Stop processing and sending. `reason`: why it was paused by itself, in words that anyone may read."""
+    paused = _move(request, _UNDER_WAY, State.PAUSED, state_reason=reason, reason_is_open=True)
+    if paused and reason:
+        log.error("Request %s: %s", request.pk, reason)
+    return paused
 
 
 def resume(request: MessageRequest) -> bool:
     """Also takes up a failed request again, after what was wrong with it has been corrected."""
     to = State.SENDING if request.processed else State.SCHEDULED
     # The breaker counts anew, and so does whoever sets aside what breaks off again and again.
-    resumed = _move(request, (State.PAUSED, State.FAILED), to, accepted=0, refused=0, taken_up=0)
-    if resumed:
-        wake_workers(request._state.db)
-    return resumed
+    return _wake(request, _move(request, (State.PAUSED, State.FAILED), to, accepted=0, refused=0, taken_up=0))
 
 
 def cancel(request: MessageRequest) -> bool:
-    if not _move(request, (State.DRAFT, *_UNDER_WAY, State.PAUSED, State.FAILED), State.CANCELLED):
+    if not _move(
+        request,
+        (State.DRAFT, *_UNDER_WAY, State.PAUSED, State.FAILED),
+        State.CANCELLED,
+    ):
         return False
     drop_cancelled()
     return True
@@ -69,18 +85,10 @@ def requeue(rows: "QuerySet[TextOfEmail]") -> int:
     Their age counts from now. Mails of a broadcast that was cancelled, or whose last moment is over, stay where they
     are, and an address that was suppressed meanwhile is left out when its turn comes.
     """
-    now = timezone.now()
-    ended = (TextOfEmail.State.FAILED, TextOfEmail.State.EXPIRED, TextOfEmail.State.IN_DOUBT)
-    again = rows.filter(state__in=ended).exclude(messagerequest__state=State.CANCELLED)
-    again = again.exclude(messagerequest__not_after__lte=now)
+    again = rows.filter(state__in=mails.ENDED_UNSENT).exclude(messagerequest__state=State.CANCELLED)
+    again = again.exclude(messagerequest__not_after__lte=timezone.now())
     requests = list(again.order_by().values_list("messagerequest", flat=True).distinct())
-    fresh: dict[str, Any] = {"sent": None, "tries": 0, "begun": False, "claimed_by": "", "claimed_until": None}
-    ids = list(again.order_by().values_list("pk", flat=True))
-    count = 0
-    for start in range(0, len(ids), 500):
-        count += TextOfEmail.objects.filter(pk__in=ids[start : start + 500], state__in=ended).update(
-            state=TextOfEmail.State.QUEUED, due_at=now, created_at=now, last_reply="", **fresh
-        )
+    count = mails.put_back(list(again.order_by().values_list("pk", flat=True)))
     MessageRequest.objects.filter(pk__in=requests, state=State.DONE).update(state=State.SENDING, state_reason="")
     log.info("%d mails are in the queue again", count)
     return count
@@ -95,6 +103,53 @@ def _move(request: MessageRequest, before: tuple[State, ...], after: State, **mo
     return bool(moved)
 
 
+def _wake(request: MessageRequest, moved: bool) -> bool:
+    if moved:
+        wake_workers(request._state.db)
+    return moved
+
+
+def take_up(request: MessageRequest, worker: str, free: Q) -> bool:
+    """Make `worker` the only one who processes a broadcast, until its lease ends; False where it is not `free`."""
+    ready = MessageRequest.objects.filter(
+        free, pk=request.pk, processed=False, state__in=[State.SCHEDULED, State.PROCESSING]
+    )
+    taken = ready.update(state=State.PROCESSING, state_reason="", taken_up=F("taken_up") + 1, **lease(worker))
+    return bool(taken) and refresh(request)
+
+
+def all_made(request: MessageRequest, worker: str, why_none: str = "") -> None:
+    """Every recipient has been seen: what is left is sending or, where `why_none` says why there are no mails,
+    nothing."""
+    ours = MessageRequest.objects.filter(pk=request.pk, claimed_by=worker, state=State.PROCESSING)
+    ours.update(
+        processed=True,
+        state=State.DONE if why_none else State.SENDING,
+        state_reason=why_none,
+        reason_is_open=False,
+        taken_up=0,
+    )
+
+
+def fail(request: MessageRequest, reason: str, *, is_open: bool, defect: BaseException | None = None) -> bool:
+    """Mark a broadcast that is being processed as failed; False if it is not any more.
+
+    `is_open`: the reason quotes nobody's data. `defect`: the error whose traceback belongs into the log.
+    """
+    reason = showable(reason)
+    processing = MessageRequest.objects.filter(pk=request.pk, state=State.PROCESSING)
+    if not processing.update(state=State.FAILED, state_reason=reason, reason_is_open=is_open):
+        log.warning("Request %s was paused, cancelled or deleted when it failed: %s", request.pk, reason)
+        return False
+    log.error("Request %s: failed: %s", request.pk, reason, exc_info=defect)
+    return True
+
+
+def expire(waiting: "QuerySet[MessageRequest]", why: str) -> int:
+    """End broadcasts that were not processed and are of no use any more; how many."""
+    return waiting.update(processed=True, state=State.CANCELLED, reason_is_open=True, state_reason=why)
+
+
 def refresh(request: MessageRequest) -> bool:
     """Bring `request` up to date; False if somebody has deleted it meanwhile."""
     try:
@@ -107,11 +162,9 @@ def refresh(request: MessageRequest) -> bool:
 @after_deadlock
 def drop_cancelled() -> int:
     """Cancel the waiting mails of cancelled requests; also those that came back into the queue after that."""
-    waiting = TextOfEmail.objects.filter(messagerequest=OuterRef("pk"), state=TextOfEmail.State.QUEUED)
+    waiting = TextOfEmail.objects.filter(messagerequest=OuterRef("pk"), state=MailState.QUEUED)
     requests = list(MessageRequest.objects.filter(Exists(waiting), state=State.CANCELLED).values_list("pk", flat=True))
-    return TextOfEmail.objects.filter(messagerequest__in=requests, state=TextOfEmail.State.QUEUED).update(
-        state=TextOfEmail.State.CANCELLED, sent=timezone.now(), last_reply=_("Its broadcast was cancelled.")
-    )
+    return mails.cancel(requests)
 
 
 @after_deadlock

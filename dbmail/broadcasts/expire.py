@@ -15,8 +15,17 @@ from ..database import after_deadlock
 from ..exceptions import DbmailError
 from ..models import Forward, IncomingMessage, TextOfEmail
 from ..models.broadcast import MessageRequest
+from . import control, mails
 
 log = logging.getLogger(__name__)
+#: Keys that one statement looks at: short enough for others to get in between.
+STEP = 5000
+_Mail, _Message = TextOfEmail.State, IncomingMessage.State
+#: A mail that failed, expired or is in doubt can be sent again, so its body is kept as long as its row.
+_OVER = (_Mail.SENT, _Mail.SUPPRESSED, _Mail.CANCELLED)
+_GONE = (*_OVER, _Mail.FAILED, _Mail.EXPIRED)
+_WAITING = (_Mail.QUEUED, _Mail.SENDING, _Mail.IN_DOUBT, _Mail.FAILED, _Mail.EXPIRED)
+_DECIDED = (_Message.HANDLED, _Message.REJECTED, _Message.DROPPED)
 
 
 def expire_unsent_emails(older_than: timedelta | None = None) -> int:
@@ -36,10 +45,9 @@ def expire_requests(older_than: timedelta | None = None) -> int:
     )
     before = _before(older_than)
     old = waiting.filter(created_at__lt=before).exclude(processed_by__gte=before)
-    over = {"processed": True, "state": state.CANCELLED, "reason_is_open": True}
     late = waiting.exclude(state=state.FAILED).filter(not_after__lte=timezone.now())  # that one has its reason
-    expired = late.update(**over, state_reason=_("Expired: its last moment came before everybody had a mail."))
-    expired += old.update(**over, state_reason=_("Expired: it was not processed before it was too old."))
+    expired = control.expire(late, _("Expired: its last moment came before everybody had a mail."))
+    expired += control.expire(old, _("Expired: it was not processed before it was too old."))
     if expired:
         log.warning("%d requests expired before they were processed", expired)
     return expired
@@ -58,7 +66,7 @@ def _expire_old_mails(older_than: timedelta | None, min_tries: int) -> int:
     old = TextOfEmail.objects.filter(
         state=TextOfEmail.State.QUEUED, created_at__lt=before, sent__isnull=True, tries__gte=min_tries
     ).exclude(messagerequest__processed_by__gte=before)
-    return _expire(old, _("Expired: it could not be sent in time."))
+    return mails.expire(old, _("Expired: it could not be sent in time."))
 
 
 @after_deadlock
@@ -68,16 +76,12 @@ def _expire_late_mails() -> int:
     late = MessageRequest.objects.filter(Exists(waiting), not_after__lte=timezone.now())
     late = late.exclude(state=MessageRequest.State.DRAFT)  # somebody is just typing that moment
     return sum(
-        _expire(
+        mails.expire(
             TextOfEmail.objects.filter(messagerequest=pk, state=TextOfEmail.State.QUEUED),
             _("Expired: the last moment of its broadcast came first."),
         )
         for pk in list(late.values_list("pk", flat=True))
     )
-
-
-def _expire(mails: "QuerySet[TextOfEmail]", why: str) -> int:
-    return mails.update(state=TextOfEmail.State.EXPIRED, sent=timezone.now(), last_reply=why)
 
 
 def _before(older_than: timedelta | None) -> datetime:
@@ -94,16 +98,6 @@ def fill_msgtext(mail: TextOfEmail) -> None:
     rendered = MessageRenderer(mail.messagerequest).render(mail.user).to(mail.address, mail.scope or "all")
     mail.msgtext, mail.plaintext = rendered.body, rendered.plaintext
     mail.save(update_fields=["msgtext", "plaintext"])
-
-
-#: Keys that one statement looks at: short enough for others to get in between.
-STEP = 5000
-_Mail, _Message = TextOfEmail.State, IncomingMessage.State
-#: A mail that failed, expired or is in doubt can be sent again, so its body is kept as long as its row.
-_OVER = (_Mail.SENT, _Mail.SUPPRESSED, _Mail.CANCELLED)
-_GONE = (*_OVER, _Mail.FAILED, _Mail.EXPIRED)
-_WAITING = (_Mail.QUEUED, _Mail.SENDING, _Mail.IN_DOUBT, _Mail.FAILED, _Mail.EXPIRED)
-_DECIDED = (_Message.HANDLED, _Message.REJECTED, _Message.DROPPED)
 
 
 @dataclass(slots=True)

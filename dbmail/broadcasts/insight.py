@@ -71,7 +71,7 @@ _State = MessageRequest.State
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Explanation:
     """One broadcast and one address: whether it got a mail, and why in words."""
 
     broadcast: MessageRequest
@@ -87,7 +87,7 @@ class Trace:
     address: str
     accounts: Sequence[Any]
     suppressions: Sequence[Suppression]
-    verdicts: Sequence[Verdict]
+    explanations: Sequence[Explanation]
     mails: Sequence[tuple[TextOfEmail, Sequence[Attempt]]]
     events: Sequence[MailEvent]
 
@@ -106,13 +106,13 @@ def trace(text: str) -> Trace:
         address,
         accounts,
         list(Suppression.objects.filter(address=address)),
-        list(_verdicts(address, accounts)),
+        list(_explanations(address, accounts)),
         [(mail, tries[mail.pk]) for mail in found],
         list(MailEvent.objects.filter(address=address).order_by("-at")[:MAILS]),
     )
 
 
-def _verdicts(address: str, accounts: Sequence[Any]) -> Iterable[Verdict]:
+def _explanations(address: str, accounts: Sequence[Any]) -> Iterable[Explanation]:
     requests = MessageRequest.objects.exclude(state=_State.DRAFT).select_related("recipients").defer("msgtext")
     recent = list(requests.order_by("-pk")[:BROADCASTS])
     mails = TextOfEmail.objects.filter(messagerequest__in=recent, address=address).defer("msgtext", "plaintext")
@@ -120,9 +120,9 @@ def _verdicts(address: str, accounts: Sequence[Any]) -> Iterable[Verdict]:
     for request in recent:
         mail = by_request.get(request.pk)
         if mail:
-            yield Verdict(request, mail.state == TextOfEmail.State.SENT, _why(mail), mail)
+            yield Explanation(request, mail.state == TextOfEmail.State.SENT, _why(mail), mail)
         else:
-            yield Verdict(request, False, why_no_mail(request, accounts, _in_audience(request, accounts)))
+            yield Explanation(request, False, why_no_mail(request, accounts, _in_audience(request, accounts)))
 
 
 def _why(mail: TextOfEmail) -> str:

@@ -1,25 +1,63 @@
 """From a row of the queue to the mail that goes out."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import NamedTuple
 
+from django.db import Error
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from ..addresses import Mailbox, domain_of, parse_mailbox
+from ..blame import in_words, is_a_bug
+from ..conf import config
 from ..delivery import headers as header_rules
 from ..delivery import return_path
 from ..delivery.header_block import wire_bytes
 from ..delivery.message import Mail, RawMail
-from ..exceptions import SettingError
+from ..delivery.smtp import Reply, Stage
+from ..exceptions import DbmailError, SettingError
 from ..models import Forward, MessageRequest, Suppression, TextOfEmail
+from .decide import Fate, RetryDecision, decide
 
 log = logging.getLogger(__name__)
 
 
 class _Shared(NamedTuple):
+    """What the mails of one broadcast share."""
+
     headers: dict[str, str]
     not_after: datetime | None
+
+
+class CannotBeMade(DbmailError):
+    """No mail can be made of a row, for the error that is its cause; `decision`: what becomes of the row; `defect`:
+    that cause, where it is a bug of the project's own code."""
+
+    def __init__(self, decision: RetryDecision, defect: BaseException | None = None) -> None:
+        super().__init__(decision.reason)
+        self.decision, self.defect = decision, defect
+
+
+@contextmanager
+def _failing_alone(row: TextOfEmail) -> Iterator[None]:
+    """What goes wrong here with `row` is its own, and leaves as CannotBeMade; but for errors of the database."""
+    try:
+        yield
+    except DbmailError as error:
+        raise CannotBeMade(RetryDecision(Fate.FAIL, str(error))) from error
+    except (MessageRequest.DoesNotExist, Forward.DoesNotExist) as error:
+        raise CannotBeMade(RetryDecision(Fate.FAIL, _("What it was made from was deleted."))) from error
+    except Error:
+        raise
+    except BaseException as error:  # the project's own code says who the creator of a broadcast is
+        if not is_a_bug(error):
+            raise
+        log.exception("Mail %s cannot be made", row.pk)
+        said = _("It cannot be made into a mail: %(error)s") % {"error": in_words(error)}
+        raise CannotBeMade(decide(Reply(451, said, Stage.END), row.tries, config()), error) from error
 
 
 class Composer:
@@ -31,7 +69,11 @@ class Composer:
         self._forward_data = b""
 
     def mail(self, row: TextOfEmail) -> Mail | RawMail:
-        """The mail of `row`. Raises AddressError, HeaderNotAllowed, SettingError for a row that cannot be one."""
+        """The mail of `row`. Raises CannotBeMade for a row that fails by itself, and the database's errors."""
+        with _failing_alone(row):
+            return self._mail(row)
+
+    def _mail(self, row: TextOfEmail) -> Mail | RawMail:
         to = parse_mailbox(row.send_to)
         if row.forward_id is not None:
             return self._forwarded(row, to)
@@ -70,8 +112,12 @@ class Composer:
         )
 
     def is_over(self, row: TextOfEmail) -> bool:
-        """Whether the last moment of its broadcast has passed: it may have waited for long since it was claimed."""
-        not_after = self._of_request(row.messagerequest_id).not_after
+        """Whether the last moment of its broadcast has passed: it may have waited for long since it was claimed.
+
+        Raises what `mail` raises.
+        """
+        with _failing_alone(row):
+            not_after = self._of_request(row.messagerequest_id).not_after
         return not_after is not None and not_after <= timezone.now()
 
     def _of_request(self, request_id: int | None) -> _Shared:

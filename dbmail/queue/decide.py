@@ -12,11 +12,12 @@ from ..conf import Config
 from ..delivery.smtp import Reply, Stage
 
 
-class Verdict(Enum):
+class Fate(Enum):
+    """What becomes of a mail after an answer."""
+
     SENT = "the relay has taken it"
     RETRY = "refused for now: a try is spent, the next one is later"
-    POSTPONE = "not the mail's fault: no try is spent, it is due again later"
-    REPEAT = "not the mail's fault: no try is spent, it is due again at once"
+    POSTPONE = "not the mail's fault: no try is spent, it is due again later, or at once"
     FAIL = "refused for good, or out of tries"
     IN_DOUBT = "it may have been taken: a person decides"
     STOP = "the relay takes nothing from us: no try is spent, the pass ends"
@@ -24,9 +25,13 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RetryDecision:
-    """`wait` until the next try (RETRY, POSTPONE, STOP); `suppress`: the address is no good; `reason` in words."""
+    """What becomes of one mail.
 
-    verdict: Verdict
+    `reason`: why, in words for people. `wait`: until the next try (RETRY, POSTPONE, STOP). `suppress`: mail to the
+    address will never arrive.
+    """
+
+    fate: Fate
     reason: str
     wait: timedelta = timedelta(0)
     suppress: bool = False
@@ -43,29 +48,29 @@ def decide(
 ) -> RetryDecision:
     """What to do after `reply`, for a mail that failed `tries` times before.
 
-    `others_first`: it may be this very mail that the relay breaks off at; it waits where it would be repeated at once.
+    `others_first`: it may be this very mail that the relay breaks off at; it waits where it would be due at once.
     `jitter` (about 1) spreads the waits, so that a thousand mails that failed together do not come back together.
     """
     if reply.accepted:
-        return RetryDecision(Verdict.SENT, str(reply))
+        return RetryDecision(Fate.SENT, str(reply))
     if reply.stage in (Stage.CONNECT, Stage.LOGIN):
-        return RetryDecision(Verdict.STOP, str(reply))
+        return RetryDecision(Fate.STOP, str(reply))
     if reply.lost and reply.stage is Stage.END and config.in_doubt == "hold":
-        return RetryDecision(Verdict.IN_DOUBT, _("%(reply)s; the relay may have taken it.") % {"reply": reply})
+        return RetryDecision(Fate.IN_DOUBT, _("%(reply)s; the relay may have taken it.") % {"reply": reply})
     if reply.stage is Stage.MAIL and (reply.lost or reply.code == 421) and not others_first:
-        return RetryDecision(Verdict.REPEAT, str(reply))
+        return RetryDecision(Fate.POSTPONE, str(reply))
     if reply.code >= 500 and reply.code != 552 and _sender_is_refused(reply):
         # It waits: were it first in the next pass too, a mail that alone is refused would keep all others for ever.
         said = _("The relay refuses our envelope sender: %(reply)s")
-        return RetryDecision(Verdict.STOP, said % {"reply": reply}, wait=config.retry.wait * jitter)
+        return RetryDecision(Fate.STOP, said % {"reply": reply}, wait=config.retry.wait * jitter)
     if reply.code >= 500:
-        return RetryDecision(Verdict.FAIL, str(reply), suppress=bool(_NO_SUCH_ADDRESS.fullmatch(reply.enhanced)))
+        return RetryDecision(Fate.FAIL, str(reply), suppress=bool(_NO_SUCH_ADDRESS.fullmatch(reply.enhanced)))
     if reply.stage is Stage.MAIL and reply.enhanced != "4.3.4":  # too big is the mail's own fault
-        return RetryDecision(Verdict.POSTPONE, str(reply), wait=config.retry.wait * jitter)
+        return RetryDecision(Fate.POSTPONE, str(reply), wait=config.retry.wait * jitter)
     if tries + 1 >= config.retry.tries:
         said = ngettext("%(reply)s; %(tries)d try has failed.", "%(reply)s; %(tries)d tries have failed.", tries + 1)
-        return RetryDecision(Verdict.FAIL, said % {"reply": reply, "tries": tries + 1})
-    return RetryDecision(Verdict.RETRY, str(reply), wait=config.retry.wait * 2**tries * jitter)
+        return RetryDecision(Fate.FAIL, said % {"reply": reply, "tries": tries + 1})
+    return RetryDecision(Fate.RETRY, str(reply), wait=config.retry.wait * 2**tries * jitter)
 
 
 def _sender_is_refused(reply: Reply) -> bool:

@@ -2,38 +2,33 @@
 of it is asked."""
 
 import logging
-import random
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from functools import partial
 
-from django.db import Error, transaction
+from django.db import Error
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from ..blame import in_words, is_a_bug
+from ..blame import is_a_bug
 from ..broadcasts.notices import SendReport
 from ..conf import config
 from ..database import persistently, uptime
 from ..delivery.connection import configured_backend, relay_name, speaks_smtp
-from ..delivery.smtp import Reply, Stage
-from ..exceptions import DbmailError, RelayUnavailable
-from ..models import Forward, MessageRequest, TextOfEmail
-from ..models.suppression import Suppression
-from ..suppression.entries import suppress as suppress_address
+from ..exceptions import RelayUnavailable
+from ..models import TextOfEmail
 from .apart import apart
 from .claim import Claims
-from .compose import Composer
-from .decide import RetryDecision, Verdict, decide
-from .lane import Begun, Event, Job, LaneEnded, Late, Outcome
+from .compose import CannotBeMade, Composer
+from .decide import Fate, RetryDecision
+from .lane import Answered, Begun, Job, LaneEnded, LaneEvent, Late
 from .lanes import BackendLane, Lanes
-from .record import AttemptLine, attempt, log_attempts, mark_sent, settle
+from .record import AttemptLine, attempt, decided, log_attempts, settle, suppress_refused, write_down
 from .waiting import Waiting, domain_of
 from .watch import BroadcastWatch, RelayWatch
 from .worker import ended, identity
 
 log = logging.getLogger(__name__)
-State = TextOfEmail.State
 
 #: Mails that are claimed at once: enough that claiming costs little, few enough that those of a machine that dies are
 #: soon sent by the others, once their lease is over, and that their texts fit into memory.
@@ -219,20 +214,10 @@ class Sender:
                 self._claims.give_back([row.pk])  # there it expires
                 return None
             return Job(row, self._composer.mail(row))
-        except DbmailError as error:
-            decision = RetryDecision(Verdict.FAIL, str(error))
-        except (MessageRequest.DoesNotExist, Forward.DoesNotExist):
-            decision = RetryDecision(Verdict.FAIL, _("What it was made from was deleted."))
-        except Error:
-            raise
-        except BaseException as error:  # the project's own code says who the creator of a broadcast is
-            if not is_a_bug(error):
-                raise
-            log.exception("Mail %s cannot be made", row.pk)
-            said = _("It cannot be made into a mail: %(error)s") % {"error": in_words(error)}
-            decision = decide(Reply(451, said, Stage.END), row.tries, config())
+        except CannotBeMade as error:
+            decision = error.decision
         if settle(row.pk, decision, self._claims.worker):  # else it was deleted
-            if decision.verdict is Verdict.FAIL:
+            if decision.fate is Fate.FAIL:
                 self.report.failed(row.messagerequest_id, row.send_to, decision.reason)
             else:
                 self.report.deferred += 1
@@ -253,17 +238,16 @@ class Sender:
         if lanes is not None:
             lanes.close(politely=politely)
 
-    def _events(self) -> list[Event]:
+    def _events(self) -> list[LaneEvent]:
         """What has happened; nothing where there are but slow dialogues: time to renew their leases."""
         return self._lanes.wait(config().lease.total_seconds() / 4) if self._lanes is not None else []
 
-    def _record(self, events: list[Event]) -> None:
-        outcomes = [event for event in events if isinstance(event, Outcome)]
+    def _record(self, events: list[LaneEvent]) -> None:
+        outcomes = [event for event in events if isinstance(event, Answered)]
         hold = config().in_doubt == "hold"
         begun = [event.job for event in events if hold and isinstance(event, Begun)]
         decisions = [(outcome, self._decide(outcome)) for outcome in outcomes]
-        if outcomes or begun:
-            persistently(lambda: _write(decisions, begun, self._claims.worker))
+        write_down([(outcome.job, decision) for outcome, decision in decisions], begun, self._claims.worker)
         if self._lanes is not None:
             self._lanes.go_on()
         for outcome, decision in decisions:
@@ -286,7 +270,7 @@ class Sender:
                 row.pk for row in self._waiting.take_out(lambda row: row.messagerequest_id in paused)
             )
 
-    def _hear(self, outcome: Outcome) -> None:
+    def _hear(self, outcome: Answered) -> None:
         assert self._relay  # noqa: S101 - there is one since the first claim
         probed = self._relay.probing
         reason = self._relay.hear(outcome.reply, domain_of(outcome.job.row))
@@ -301,33 +285,30 @@ class Sender:
         for job in self._lanes.withdraw() if self._lanes is not None else ():
             self._waiting.back(self._under_way.pop(job.row_id).row)
 
-    def _decide(self, outcome: Outcome) -> RetryDecision:
-        row, jitter = outcome.job.row, random.uniform(0.8, 1.2)  # noqa: S311 - it only spreads the waits
+    def _decide(self, outcome: Answered) -> RetryDecision:
+        row = outcome.job.row
         others_first = row.pk in self._repeated or bool(self._relay and self._relay.probing)
-        decision = decide(outcome.reply, row.tries, config(), jitter, others_first=others_first)
-        if decision.verdict is Verdict.REPEAT:
+        decision = decided(row, outcome.reply, others_first=others_first)
+        if decision.fate is Fate.POSTPONE and not decision.wait:
             self._repeated.add(row.pk)
         return decision
 
-    def _count(self, outcome: Outcome, decision: RetryDecision) -> None:
+    def _count(self, outcome: Answered, decision: RetryDecision) -> None:
         job, reply = outcome.job, outcome.reply
         self._attempts.append(attempt(job, decision, reply, self._host))
-        if decision.verdict is Verdict.SENT:
+        if decision.fate is Fate.SENT:
             self.report.sent += 1
             self._watch.count(job.row.messagerequest_id, accepted=True)
-        elif decision.verdict is Verdict.FAIL:
+        elif decision.fate is Fate.FAIL:
             self.report.failed(job.row.messagerequest_id, str(job.mail.to[0]), decision.reason)
             self._watch.count(job.row.messagerequest_id, accepted=False)
-        elif decision.verdict is Verdict.IN_DOUBT:
+        elif decision.fate is Fate.IN_DOUBT:
             self.report.in_doubt += 1
         else:
             self.report.deferred += 1
         if decision.suppress:
-            enter = partial(
-                suppress_address, job.mail.to[0].address, Suppression.Reason.BOUNCED, source=decision.reason
-            )
-            self._unless_broken_off(lambda: apart("Suppressing an address", partial(persistently, enter), None))
-        if decision.verdict is Verdict.STOP:
+            self._unless_broken_off(partial(suppress_refused, job, decision))
+        if decision.fate is Fate.STOP:
             self._end(decision.reason)
 
     def _lane_ended(self, event: LaneEnded) -> None:
@@ -346,18 +327,3 @@ class Sender:
     def _log_attempts(self) -> None:
         attempts, self._attempts = self._attempts, []
         persistently(lambda: log_attempts(attempts))
-
-
-def _write(decisions: list[tuple[Outcome, RetryDecision]], begun: list[Job], worker: str) -> None:
-    """What the lanes wait for before they send the end of their next mail: one statement if all went well."""
-    sent = [outcome.job.row_id for outcome, decision in decisions if decision.verdict is Verdict.SENT]
-    others = [
-        (outcome.job.row_id, decision) for outcome, decision in decisions if decision.verdict is not Verdict.SENT
-    ]
-    with transaction.atomic() if begun or others else nullcontext():
-        if sent and mark_sent(sent) < len(sent):
-            log.warning("Of the mails %s, which were sent, some had been deleted meanwhile", sent)
-        if begun:
-            TextOfEmail.objects.filter(pk__in=[job.row_id for job in begun]).update(begun=True)
-        for mail_id, decision in others:
-            settle(mail_id, decision, worker)

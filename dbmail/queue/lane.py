@@ -45,7 +45,7 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Answered:
     """This is what the relay said of a job."""
 
     job: Job
@@ -67,7 +67,7 @@ class Late:
     job: Job
 
 
-Event = Begun | Outcome | LaneEnded | Late
+LaneEvent = Begun | Answered | LaneEnded | Late
 
 
 class Lane:
@@ -143,7 +143,7 @@ class Lane:
         except Exception as error:  # whatever is in a row, it must not keep the others from going out
             log.exception("Mail %s cannot be sent", job.row_id)
             said = _("It cannot be made into a mail: %(error)s") % {"error": in_words(error)}
-            self._done(Outcome(job, Reply(554, f"5.6.0 {said}", Stage.DATA)))
+            self._done(Answered(job, Reply(554, f"5.6.0 {said}", Stage.DATA)))
             return
         self._begin(dialogue(self.backend.connection, envelope))
         self._advance()
@@ -283,9 +283,9 @@ class Lane:
             self._begin(None)
             self._open()
         else:
-            self._done(Outcome(self.job, reply))
+            self._done(Answered(self.job, reply))
 
-    def _done(self, event: Event) -> None:
+    def _done(self, event: LaneEvent) -> None:
         self.job, following, self._following = None, self._following, None
         self._begin(None)
         self.lanes.events.append(event)

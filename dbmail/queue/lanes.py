@@ -16,7 +16,7 @@ from ..blame import in_words, is_a_bug
 from ..delivery.message import Mail, RawMail
 from ..delivery.smtp import Reply, Stage, words
 from ..delivery.wire import WOULD_BLOCK
-from .lane import Event, Job, Lane, LaneEnded, Outcome
+from .lane import Answered, Job, Lane, LaneEnded, LaneEvent
 
 #: Seconds that the first to have news waits for others: the database takes note of many in the time of one.
 _LINGER = 0.001
@@ -46,7 +46,7 @@ class Lanes:
         `connect_within`: seconds that opening may take, where that is less than the backend's timeout."""
         self.late, self.connect_within = late, connect_within
         self.jobs: deque[Job] = deque()
-        self.events: list[Event] = []
+        self.events: list[LaneEvent] = []
         self.selector = selectors.DefaultSelector()
         self.opened: deque[tuple[Lane, str]] = deque()  # by the threads that open connections
         self._backend = backend
@@ -86,7 +86,7 @@ class Lanes:
         self.jobs.clear()
         return jobs
 
-    def wait(self, seconds: float) -> list[Event]:
+    def wait(self, seconds: float) -> list[LaneEvent]:
         """What has happened; waits for it at most so long."""
         now = time.monotonic()
         waits = [lane.deadline - now for lane in self._lanes if lane.deadline]
@@ -156,7 +156,7 @@ class BackendLane:
 
     def __init__(self, backend: Any) -> None:
         self._backend = backend
-        self._events: list[Event] = []
+        self._events: list[LaneEvent] = []
 
     def __len__(self) -> int:
         return 1
@@ -165,12 +165,12 @@ class BackendLane:
         self._backend.open()
 
     def add(self, job: Job) -> None:
-        self._events.append(Outcome(job, backend_reply(self._backend, job.mail)))
+        self._events.append(Answered(job, backend_reply(self._backend, job.mail)))
 
     def withdraw(self) -> list[Job]:
         return []
 
-    def wait(self, seconds: float) -> list[Event]:
+    def wait(self, seconds: float) -> list[LaneEvent]:
         events, self._events = self._events, []
         return events
 

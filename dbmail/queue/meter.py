@@ -16,7 +16,7 @@ from ..database import after_deadlock
 from ..exceptions import AddressError
 from ..models import RateCount, TextOfEmail
 from ..rates import Rate
-from .throttle import SLICES, Ask, Plan, plan, slice_of
+from .throttle import SLICES, Admission, Ask, admit, slice_of
 
 log = logging.getLogger(__name__)
 
@@ -45,12 +45,12 @@ class Meter:
         return decision.held
 
     @after_deadlock
-    def _admitted(self, asks: list[Ask], rates: dict[str, Rate]) -> Plan:
+    def _admitted(self, asks: list[Ask], rates: dict[str, Rate]) -> Admission:
         with _locked():
             now = timezone.now()  # after the wait for the lock
             self._purge(now)
             counts = _counts(rates, now)
-            decision = plan(asks, counts, now, self._booked)
+            decision = admit(asks, counts, now, self._booked)
             _add(decision.counted, rates, counts, now)
         return decision
 

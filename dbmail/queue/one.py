@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from django.db import Error
@@ -9,20 +10,17 @@ from django.utils.translation import gettext as _
 
 from ..blame import in_words
 from ..conf import config
-from ..database import persistently
 from ..delivery.connection import close_smtp, configured_backend, open_smtp, relay_name, speaks_smtp
 from ..delivery.message import Mail, RawMail
 from ..delivery.smtp import Reply, Stage, transmit
 from ..exceptions import DbmailError, MailRefused, RelayUnavailable
 from ..models import TextOfEmail
-from ..models.suppression import Suppression
-from ..suppression.entries import suppress as suppress_address
 from .claim import Claims
-from .compose import Composer
-from .decide import RetryDecision, Verdict, decide
+from .compose import CannotBeMade, Composer
+from .decide import Fate, RetryDecision
 from .lane import Job
 from .lanes import backend_reply
-from .record import attempt, log_attempts, mark_sent, settle
+from .record import attempt, decided, log_attempts, settle, suppress_refused, write_down
 from .worker import identity
 
 
@@ -39,36 +37,38 @@ def send_one(row: TextOfEmail) -> Exception | None:
 
 
 def _send_claimed(row: TextOfEmail) -> Exception | None:
-    backend = configured_backend()
+    backend, worker = configured_backend(), row.claimed_by
     begun = [Stage.DATA]
 
-    def begin() -> None:
+    def begin(job: Job) -> None:
         """From now on it may arrive."""
         begun.append(Stage.END)
         if config().in_doubt == "hold":
-            TextOfEmail.objects.filter(pk=row.pk).update(begun=True)
+            write_down([], [job], worker)
 
     try:
-        mail = Composer().mail(row)
-        reply = _reply_to(backend, mail, begin)
+        job = Job(row, Composer().mail(row))
+        reply = _reply_to(backend, job.mail, partial(begin, job))
+    except CannotBeMade as error:
+        settle(row.pk, error.decision, worker)
+        if error.defect:
+            raise error.defect from error.defect.__cause__
+        return error.__cause__ if isinstance(error.__cause__, DbmailError) else error
     except RelayUnavailable as error:
-        settle(row.pk, RetryDecision(Verdict.STOP, str(error)), row.claimed_by)
+        settle(row.pk, RetryDecision(Fate.STOP, str(error)), worker)
         return error
-    except DbmailError as error:
-        settle(row.pk, RetryDecision(Verdict.FAIL, str(error)), row.claimed_by)
+    except DbmailError as error:  # it cannot be signed
+        settle(row.pk, RetryDecision(Fate.FAIL, str(error)), worker)
         return error
     except BaseException as error:  # project code, the database, Ctrl-C: what stays claimed waits for hours
         with suppress(Error):
-            settle(row.pk, decide(Reply(0, in_words(error), begun[-1]), row.tries, config()), row.claimed_by)
+            settle(row.pk, decided(row, Reply(0, in_words(error), begun[-1])), worker)
         raise
-    job = Job(row, mail)
-    decision = decide(reply, row.tries, config())
-    sent = decision.verdict is Verdict.SENT
-    persistently(lambda: mark_sent([row.pk]) if sent else settle(row.pk, decision, row.claimed_by))
+    decision = decided(row, reply)
+    write_down([(job, decision)], [], worker)
     log_attempts([attempt(job, decision, reply, relay_name(backend))])
-    if decision.suppress:
-        suppress_address(row.address, Suppression.Reason.BOUNCED, source=decision.reason)
-    return None if sent else MailRefused(decision.reason, reply)
+    suppress_refused(job, decision)
+    return None if decision.fate is Fate.SENT else MailRefused(decision.reason, reply)
 
 
 def _reply_to(backend: Any, mail: Mail | RawMail, begin: Callable[[], None]) -> Reply:

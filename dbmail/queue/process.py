@@ -17,12 +17,13 @@ from django.utils.translation import gettext as _
 from ..addresses import Mailbox, format_mailbox, normalise
 from ..audience.sendto import addresses_for
 from ..audience.stored_query import answered
-from ..blame import Blame, blame, database_error, in_words, is_a_bug, showable
+from ..blame import Blame, blame, database_error, in_words, is_a_bug
 from ..broadcasts.approval import check_approved
-from ..broadcasts.control import refresh
+from ..broadcasts.control import all_made, fail, refresh, take_up
+from ..broadcasts.leases import FREE, lease
 from ..broadcasts.notices import report_request_failed
 from ..conf import check_category, config
-from ..database import after_deadlock, wake_workers
+from ..database import after_deadlock, database_now, wake_workers
 from ..delivery.from_address import author
 from ..delivery.headers import request_headers
 from ..exceptions import DbmailError, RenderFailed, UnresolvableQuery
@@ -35,7 +36,7 @@ from .record import insert_rows
 from .worker import ended, identity, provably_dead
 
 log = logging.getLogger(__name__)
-State = MessageRequest.State
+BroadcastState = MessageRequest.State
 MailState = TextOfEmail.State
 
 #: The fields of a new mail, in the order of `_Processing._mail`.
@@ -102,22 +103,11 @@ def process_in_chunks(request: MessageRequest) -> Generator[int, None, None]:
 
 def _take(request: MessageRequest, worker: str) -> bool:
     """Make `worker` the only one who processes the request, until its lease ends."""
-    now = timezone.now()
-    free = Q(claimed_by="") | Q(claimed_until__lt=now)
     holder = MessageRequest.objects.filter(pk=request.pk).values_list("claimed_by", flat=True).first()
+    free = Q(claimed_by="") | Q(claimed_until__lt=database_now())
     if holder and provably_dead(holder):
         free |= Q(claimed_by=holder)
-    ready = MessageRequest.objects.filter(
-        free, pk=request.pk, processed=False, state__in=[State.SCHEDULED, State.PROCESSING]
-    )
-    taken = ready.update(
-        state=State.PROCESSING,
-        state_reason="",
-        claimed_by=worker,
-        claimed_until=now + config().lease,
-        taken_up=F("taken_up") + 1,
-    )
-    return bool(taken) and refresh(request)
+    return take_up(request, worker, free)
 
 
 def _let_go(request: MessageRequest, worker: str, in_vain: bool) -> None:
@@ -126,7 +116,7 @@ def _let_go(request: MessageRequest, worker: str, in_vain: bool) -> None:
     uncounted = {"taken_up": F("taken_up") - 1} if in_vain else {}
     with suppress(Error):  # its lease ends anyway, and for this process it has ended
         ours = MessageRequest.objects.filter(pk=request.pk, claimed_by=worker)
-        ours.update(claimed_by="", claimed_until=None, **uncounted)
+        ours.update(**FREE, **uncounted)
         refresh(request)
 
 
@@ -145,12 +135,9 @@ def _fail(request: MessageRequest, error: BaseException) -> bool:
     """Mark `request` as failed and tell its creator; False if it is not under way any more."""
     expected = isinstance(error, DbmailError)
     is_open = expected and not isinstance(error, _PERSONAL)
-    reason = showable(str(error)) if expected else in_words(error)
-    failed = MessageRequest.objects.filter(pk=request.pk, state=State.PROCESSING)
-    if not failed.update(state=State.FAILED, state_reason=reason, reason_is_open=is_open):
-        log.warning("Request %s was paused, cancelled or deleted when it failed: %s", request.pk, reason)
+    reason = str(error) if expected else in_words(error)
+    if not fail(request, reason, is_open=is_open, defect=None if expected else error):
         return False
-    log.error("Request %s: failed: %s", request.pk, reason, exc_info=None if expected else error)
     if refresh(request):
         report_request_failed(request)
     return True
@@ -266,12 +253,13 @@ class _Processing:
     def _store(self, chunk: _Chunk) -> int | None:
         """One transaction: the cursor moves on, and the rows are there. None if the request is not ours any more."""
         cursor = json.dumps(chunk.last, cls=DjangoJSONEncoder)
+        now = database_now()
         with transaction.atomic():
             ours = MessageRequest.objects.filter(
-                pk=self.request.pk, claimed_by=self.worker, cursor=self.request.cursor, state=State.PROCESSING
+                pk=self.request.pk, claimed_by=self.worker, cursor=self.request.cursor, state=BroadcastState.PROCESSING
             )
             # A write before any read: SQLite gives the lock to whoever asks first, and lets the others wait.
-            if not ours.update(cursor=cursor, claimed_until=timezone.now() + config().lease, taken_up=0):
+            if not ours.update(cursor=cursor, taken_up=0, **lease(self.worker, now)):
                 return None
             ids = self._existing(chunk)
             new = [mail for key, mail in chunk.mails.items() if key not in ids]
@@ -313,13 +301,8 @@ class _Processing:
 
     def _finish(self) -> None:
         """Every recipient has been seen: what is left is sending, or nothing at all."""
-        state, reason = State.SENDING, ""
-        if not self.request.progress.get("mails"):
-            state = State.DONE
-            reason = _why_nobody(self.request.progress)
-        MessageRequest.objects.filter(pk=self.request.pk, claimed_by=self.worker, state=State.PROCESSING).update(
-            processed=True, state=state, state_reason=reason, reason_is_open=False, taken_up=0
-        )
+        progress = self.request.progress
+        all_made(self.request, self.worker, "" if progress.get("mails") else _why_nobody(progress))
         log.info("Request %s: processed, %s mails", self.request.pk, self.request.progress.get("mails", 0))
 
 

@@ -1,20 +1,42 @@
-"""Writing down what became of a mail; the two statements that run for every mail are written by hand."""
+"""What became of mails that were tried: decided, written down, logged; and rows inserted by hand, which runs for every
+mail."""
 
 import logging
+import random
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 from django.db import IntegrityError, connection, models, transaction
-from django.db.models import F
 from django.utils import timezone
 
-from ..blame import showable
-from ..delivery.smtp import Reply
+from ..broadcasts import mails
+from ..conf import config
+from ..database import persistently
+from ..delivery.smtp import Reply, is_end
 from ..models import Attempt, TextOfEmail
-from .decide import RetryDecision, Verdict
+from ..models.suppression import Suppression
+from ..suppression.entries import suppress as suppress_address
+from .apart import apart
+from .decide import Fate, RetryDecision, decide
 from .lane import Job
 
-# Kinds of fields whose values every database driver takes as they are.
+log = logging.getLogger(__name__)
+
+#: A line of the log of attempts, in the order of its fields: mail, time, outcome, host, code, text, Message-ID.
+AttemptLine = tuple[int, Any, str, str, int | None, str, str]
+_ATTEMPT_FIELDS = ("textofemail", "at", "outcome", "host", "code", "text", "message_id")
+#: What the log of attempts says of a decision; where the line broke it says so instead.
+_OUTCOMES = {
+    Fate.SENT: Attempt.Outcome.SENT,
+    Fate.RETRY: Attempt.Outcome.DEFERRED,
+    Fate.POSTPONE: Attempt.Outcome.DEFERRED,
+    Fate.FAIL: Attempt.Outcome.REFUSED,
+    Fate.STOP: Attempt.Outcome.DEFERRED,
+    Fate.IN_DOUBT: Attempt.Outcome.BROKEN,
+}
+#: Kinds of fields whose values every database driver takes as they are.
 _AS_THEY_ARE = (models.CharField, models.TextField, models.IntegerField, models.BooleanField)
 
 
@@ -48,60 +70,51 @@ def _preparation(field: Any) -> Callable[[Any], Any] | None:
     return lambda value: None if value is None else field.get_db_prep_save(value, connection=connection)
 
 
-def mark_sent(ids: Sequence[int]) -> int:
-    """Without a look at who holds the claim: that a mail was sent is a fact, also after a lease ran out.
+def decided(row: TextOfEmail, reply: Reply, *, others_first: bool = False) -> RetryDecision:
+    """What follows from `reply` to a mail, with a wait that is its own: a thousand that failed together come back
+    one after the other."""
+    jitter = random.uniform(0.8, 1.2)  # noqa: S311 - it only spreads the waits
+    return decide(reply, row.tries, config(), jitter, others_first=others_first)
 
-    Returns how many of them there are still.
+
+def write_down(decisions: Sequence[tuple[Job, RetryDecision]], begun: Sequence[Job], worker: str) -> None:
+    """Write down what became of mails that `worker` sent, and which of them may arrive from now on.
+
+    Waits for a database that is away. The end of the next mail is not sent before: one statement if all went well.
     """
-    now = connection.ops.adapt_datetimefield_value(timezone.now())
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"UPDATE {connection.ops.quote_name(TextOfEmail._meta.db_table)} "  # noqa: S608 - names only
-            "SET state = %s, sent = %s, last_reply = '', claimed_by = '', claimed_until = NULL "
-            f"WHERE id IN ({', '.join(['%s'] * len(ids))})",
-            [TextOfEmail.State.SENT.value, now, *ids],
-        )
-        return int(cursor.rowcount)
+    sent = [job.row_id for job, decision in decisions if decision.fate is Fate.SENT]
+    others = [(job.row_id, decision) for job, decision in decisions if decision.fate is not Fate.SENT]
 
+    def write() -> None:
+        with transaction.atomic() if begun or others else nullcontext():
+            if sent and mails.mark_sent(sent) < len(sent):
+                log.warning("Of the mails %s, which were sent, some had been deleted meanwhile", sent)
+            if begun:
+                mails.begin([job.row_id for job in begun])
+            for mail_id, decision in others:
+                settle(mail_id, decision, worker)
 
-log = logging.getLogger(__name__)
-State = TextOfEmail.State
-_FREE: dict[str, Any] = {"claimed_by": "", "claimed_until": None}
-_OUTCOMES = {
-    Verdict.SENT: Attempt.Outcome.SENT,
-    Verdict.RETRY: Attempt.Outcome.DEFERRED,
-    Verdict.POSTPONE: Attempt.Outcome.DEFERRED,
-    Verdict.FAIL: Attempt.Outcome.REFUSED,
-    Verdict.STOP: Attempt.Outcome.DEFERRED,
-    Verdict.REPEAT: Attempt.Outcome.BROKEN,
-    Verdict.IN_DOUBT: Attempt.Outcome.BROKEN,
-}
+    if decisions or begun:
+        persistently(write)
 
 
 def settle(mail_id: int, decision: RetryDecision, worker: str) -> bool:
     """Obey a decision on a mail that was not sent, if `worker` still holds it; whether it does."""
-    row = TextOfEmail.objects.filter(pk=mail_id, state=State.SENDING, claimed_by=worker)
-    now = timezone.now()
-    if decision.verdict is Verdict.FAIL:
-        fields: dict[str, Any] = {"state": State.FAILED, "sent": now, "tries": F("tries") + 1}
-    elif decision.verdict is Verdict.IN_DOUBT:
-        fields = {"state": State.IN_DOUBT, "sent": now}
-    else:
-        spent = 1 if decision.verdict is Verdict.RETRY else 0
-        fields = {"state": State.QUEUED, "tries": F("tries") + spent, "due_at": now + decision.wait, "begun": False}
-    return bool(row.update(**fields, last_reply=showable(decision.reason), **_FREE))
-
-
-#: A line of the log of attempts, in the order of its fields: mail, time, outcome, host, code, text, Message-ID.
-AttemptLine = tuple[int, Any, str, str, int | None, str, str]
-_ATTEMPT_FIELDS = ("textofemail", "at", "outcome", "host", "code", "text", "message_id")
+    if decision.fate is Fate.FAIL:
+        return mails.fail(worker, mail_id, decision.reason)
+    if decision.fate is Fate.IN_DOUBT:
+        return mails.leave_in_doubt(worker, mail_id, decision.reason)
+    due_at = timezone.now() + decision.wait
+    return mails.try_again(worker, mail_id, decision.reason, due_at, spent=decision.fate is Fate.RETRY)
 
 
 def attempt(job: Job, decision: RetryDecision, reply: Reply, host: str) -> AttemptLine:
     """The line of the log for one try, not yet saved."""
     text = reply.text if reply.accepted else f"{reply.stage}: {reply.text}"
-    outcome = _OUTCOMES[decision.verdict].value
-    return job.row_id, timezone.now(), outcome, host[:255], reply.code or None, text, job.mail.message_id
+    outcome = _OUTCOMES[decision.fate]
+    if decision.fate is Fate.POSTPONE and is_end(reply):
+        outcome = Attempt.Outcome.BROKEN
+    return job.row_id, timezone.now(), outcome.value, host[:255], reply.code or None, text, job.mail.message_id
 
 
 def log_attempts(lines: list[AttemptLine]) -> None:
@@ -114,3 +127,10 @@ def log_attempts(lines: list[AttemptLine]) -> None:
             insert_rows(Attempt, _ATTEMPT_FIELDS, [line for line in lines if line[0] in there])
     except IntegrityError:
         log.warning("Attempts are not in the log: their mails were deleted at this very moment")
+
+
+def suppress_refused(job: Job, decision: RetryDecision) -> None:
+    """Let nothing more go to an address that `decision` says is no good. What goes wrong here is logged."""
+    if decision.suppress:
+        enter = partial(suppress_address, job.mail.to[0].address, Suppression.Reason.BOUNCED, source=decision.reason)
+        apart("Suppressing an address", partial(persistently, enter), None)

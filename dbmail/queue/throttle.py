@@ -37,7 +37,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Admission:
     """Which mails may go, when each of the others asks again, how many count under each key, and up to when
     each queue's mails have been put off under each key."""
 
@@ -67,16 +67,16 @@ def room(rate: Rate, counts: Counts, now: datetime) -> Room:
     return Room(free, at + reach)
 
 
-def plan(
+def admit(
     asks: Iterable[Ask],
     counts: Mapping[str, Counts],
     now: datetime,
     booked: Mapping[tuple[str, int | None], datetime] | None = None,
-) -> Plan:
+) -> Admission:
     """Let mails go while every limit of theirs has room: queues take turns, mail of no queue comes first.
 
     Those that are held come back one after the other, as fast as the limit lets them, each queue by itself: so a
-    long queue does not come back as a whole each time. `booked` is what the last plan said.
+    long queue does not come back as a whole each time. `booked` is what the last admission said.
     """
     rooms: dict[str, Room] = {}
     free: dict[str, int] = {}
@@ -109,7 +109,7 @@ def plan(
     for key, queue in list(ends):
         if free.get(key, 0) > 0:
             del ends[key, queue]  # nothing of it waits any more
-    return Plan(frozenset(go), held, counted, ends)
+    return Admission(frozenset(go), held, counted, ends)
 
 
 def _in_turns(asks: Iterable[Ask]) -> list[Ask]:

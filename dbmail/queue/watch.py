@@ -15,6 +15,12 @@ from ..models import MessageRequest, RelayTrouble
 log = logging.getLogger(__name__)
 #: So many replies in a row, over all connections, that no mail is to blame for: the relay takes nothing now.
 IN_A_ROW = 5
+#: Outcomes that a share is judged by; fewer are enough where fewer mails go first (CANARY).
+AT_LEAST = 50
+#: Outcomes after which what was counted is written down.
+_OUTCOMES = 500
+#: Refusals after which it is written down earlier.
+_REFUSALS = 10
 _BEFORE_ANY_RECIPIENT = (Stage.CONNECT, Stage.LOGIN, Stage.MAIL)
 
 
@@ -78,12 +84,6 @@ class RelayWatch:
         log.info("%s takes mail again", self.host)
 
 
-#: Outcomes that a share is judged by; fewer are enough where fewer mails go first (CANARY).
-AT_LEAST = 50
-# When to write down what was counted: after so many outcomes, or so many refusals.
-_OUTCOMES, _REFUSALS = 500, 10
-
-
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """Whether a broadcast goes on, and if not, why."""
@@ -144,10 +144,7 @@ def _stopped(request: MessageRequest) -> bool:
     is_first = canary and (request.canary_left != 0 if until is None else until > now)
     at_least = min(AT_LEAST, canary) if is_first else AT_LEAST
     judgement = judge(request.accepted, request.refused, config().breaker.share, at_least)
-    if not judgement.stop or not pause(request, judgement.reason):
-        return False
-    log.error("Request %s: %s", request.pk, judgement.reason)
-    return True
+    return judgement.stop and pause(request, judgement.reason)
 
 
 def canaries(request: int, wanted: int, left: int | None) -> int:

@@ -22,13 +22,17 @@ from ..stop import Stop
 from .passes import PassReport, look_over_drafts, run_pass
 
 log = logging.getLogger(__name__)
-State = MessageRequest.State
+BroadcastState = MessageRequest.State
+#: Seconds that a turn gives to drafts whose audience is still being looked at: mail that becomes due waits so long.
+PREFLIGHT = 5
+#: Seconds after which a pass that always finds more to do ends, so that failures are reported.
+LONGEST_PASS = 3600
 
 
 def next_due(after: datetime) -> datetime | None:
     """The first moment later than `after` at which a request or a mail becomes due; None if there is none."""
     requests = MessageRequest.objects.filter(
-        processed=False, state__in=[State.SCHEDULED, State.PROCESSING], processed_by__gt=after
+        processed=False, state__in=[BroadcastState.SCHEDULED, BroadcastState.PROCESSING], processed_by__gt=after
     )
     waiting = TextOfEmail.objects.filter(state=TextOfEmail.State.QUEUED, due_at__gt=after)
     # One look into the index for each broadcast under way: its rows may be millions.
@@ -113,12 +117,6 @@ def _can_listen(using: str) -> bool:
     from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
     return bool(is_psycopg3)
-
-
-#: Seconds that a turn gives to drafts whose audience is still being looked at: mail that becomes due waits so long.
-PREFLIGHT = 5
-#: Seconds after which a pass that always finds more to do ends, so that failures are reported.
-LONGEST_PASS = 3600
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,11 @@ from ..queue.claim import recover
 from ..queue.deliver import Sender
 from ..queue.process import process_in_chunks
 
+log = logging.getLogger(__name__)
 #: Seconds between two signs of life within one pass.
 INTERVAL = 60.0
+#: Seconds after which a pass that is busy sending looks up: at broadcasts that became due, at workers that died.
+LOOK_UP = 10
 
 
 class Pulse:
@@ -46,11 +49,6 @@ class Pulse:
 @after_deadlock  # of two passes that find no row and make one at the same time
 def _write(told: dict[str, str]) -> None:
     Heartbeat.objects.update_or_create(host=socket.gethostname()[:255], defaults={"at": timezone.now(), **told})
-
-
-log = logging.getLogger(__name__)
-#: Seconds after which a pass that is busy sending looks up: at broadcasts that became due, at workers that died.
-LOOK_UP = 10
 
 
 @dataclass

@@ -24,7 +24,7 @@ SECONDS = 30.0
 PREFLIGHT = 5.0
 
 
-class Turn:
+class Stretch:
     """A stretch of work that asks now and then whether it has to end. The time counts from the first question:
     whatever comes before, each turn gets something done. `was_cut` tells if the answer was ever yes."""
 
@@ -41,7 +41,7 @@ class Turn:
 
 
 def process_request(request_id: int, made: Callable[[], object] = lambda: None, seconds: float = SECONDS) -> bool:
-    """Turn recipients of a broadcast into mails, for about `seconds`; True if it has to go on.
+    """Stretch recipients of a broadcast into mails, for about `seconds`; True if it has to go on.
 
     `made` is called after each chunk, when there are mails to deliver. Does nothing for a request that is not due,
     or that somebody else processes. One that fails is marked so and its creator told: that is no error here.
@@ -66,13 +66,13 @@ def deliver_batch(seconds: float = SECONDS) -> bool:
 
     A relay that takes nothing is logged, and not asked again before the next `dispatch`.
     """
-    turn = Turn(seconds)
+    stretch = Stretch(seconds)
     try:
-        send_email_requests(stop=turn.is_over)
+        send_email_requests(stop=stretch.is_over)
     except RelayUnavailable as error:
         log.error("Mail waits: %s", error)
         return False
-    return turn.was_cut
+    return stretch.was_cut
 
 
 def dispatch(process: Callable[[int], object], deliver: Callable[[], object]) -> None:

@@ -189,7 +189,7 @@ def ask(client, address):
 
 
 def verdict(client, address):
-    return ask(client, address).context["found"].verdicts[0]
+    return ask(client, address).context["found"].explanations[0]
 
 
 def test_an_address_is_told_why(admin_client, sent):

@@ -16,7 +16,7 @@ from dbmail.delivery.connection import close_smtp, open_smtp
 from dbmail.delivery.message import WireMail
 from dbmail.delivery.smtp import Stage, transmit
 from dbmail.exceptions import RelayUnavailable
-from dbmail.queue.lane import LaneEnded, Outcome
+from dbmail.queue.lane import Answered, LaneEnded
 from dbmail.queue.lanes import Lanes
 
 from ..hostile import HostileRelay, Turn
@@ -92,7 +92,7 @@ def by_transmit(backend, mails):
 
 
 def by_lanes(backend, mails):
-    jobs = [SimpleNamespace(row_id=n, mail=SimpleNamespace(envelope=lambda e=e: e)) for n, e in enumerate(mails)]
+    jobs = [SimpleNamespace(row_id=n, mail=SimpleNamespace(for_smtp=lambda e=e: e)) for n, e in enumerate(mails)]
     heard, lanes = {}, Lanes(backend)
     for job in jobs:
         lanes.add(job)
@@ -100,9 +100,9 @@ def by_lanes(backend, mails):
     while len(heard) < len(jobs):
         lanes.open(1)
         for event in lanes.wait(5):
-            if isinstance(event, Outcome | LaneEnded):
+            if isinstance(event, Answered | LaneEnded):
                 assert event.job.row_id not in heard
-                heard[event.job.row_id] = event.reply if isinstance(event, Outcome) else None
+                heard[event.job.row_id] = event.reply if isinstance(event, Answered) else None
         lanes.go_on()
         assert time.monotonic() < until, "a mail has no outcome"
     lanes.close(politely=True)

@@ -11,7 +11,7 @@ from django.utils import timezone
 from dbmail.database import uptime
 from dbmail.models import MessageRequest, Suppression, TextOfEmail
 from dbmail.queue.claim import Claims, recover
-from dbmail.queue.decide import RetryDecision, Verdict
+from dbmail.queue.decide import Fate, RetryDecision
 from dbmail.queue.record import settle
 from dbmail.queue.worker import identity, provably_dead
 
@@ -220,6 +220,6 @@ def test_an_answer_for_a_mail_that_another_holds_now_changes_nothing():
     (row,) = queued(sending(), 1)
     Claims("one").take(1)
     TextOfEmail.objects.update(claimed_by="two")
-    settle(row.pk, RetryDecision(Verdict.REPEAT, "The line broke"), "one")
+    settle(row.pk, RetryDecision(Fate.POSTPONE, "The line broke"), "one")
     row.refresh_from_db()
     assert (row.state, row.claimed_by) == (State.SENDING, "two")

@@ -8,38 +8,38 @@ import pytest
 from dbmail.conf import Config
 from dbmail.conf.groups import Retry
 from dbmail.delivery.smtp import Reply, Stage
-from dbmail.queue.decide import Verdict, decide
+from dbmail.queue.decide import Fate, decide
 
 POLICY = Config()
 
 
 @pytest.mark.parametrize(
-    ("code", "text", "stage", "verdict"),
+    ("code", "text", "stage", "fate"),
     [
-        (250, "2.0.0 OK", Stage.END, Verdict.SENT),
-        (450, "4.2.1 Greylisted", Stage.RCPT, Verdict.RETRY),
-        (452, "4.3.1 Disk full", Stage.MAIL, Verdict.POSTPONE),
-        (452, "4.3.4 Too big for now", Stage.MAIL, Verdict.RETRY),
-        (451, "4.3.0 Queue file write error", Stage.END, Verdict.RETRY),
-        (451, "4.7.1 Later", Stage.END, Verdict.RETRY),
-        (421, "4.3.2 Shutting down", Stage.RCPT, Verdict.RETRY),
-        (421, "4.3.2 Shutting down", Stage.MAIL, Verdict.REPEAT),
-        (0, "The line broke", Stage.MAIL, Verdict.REPEAT),
-        (0, "The line broke", Stage.END, Verdict.RETRY),
-        (550, "5.1.1 No such user", Stage.RCPT, Verdict.FAIL),
-        (554, "5.7.1 Spam", Stage.END, Verdict.FAIL),
-        (552, "5.3.4 Too big", Stage.MAIL, Verdict.FAIL),
-        (550, "5.7.1 Sender refused", Stage.MAIL, Verdict.STOP),
-        (550, "5.1.8 Bad sender", Stage.RCPT, Verdict.STOP),
-        (500, "5.5.2 What?", Stage.RCPT, Verdict.FAIL),
-        (500, "5.5.2 What?", Stage.MAIL, Verdict.STOP),
-        (421, "Too many connections", Stage.CONNECT, Verdict.STOP),
-        (535, "5.7.8 Wrong password", Stage.LOGIN, Verdict.STOP),
+        (250, "2.0.0 OK", Stage.END, Fate.SENT),
+        (450, "4.2.1 Greylisted", Stage.RCPT, Fate.RETRY),
+        (452, "4.3.1 Disk full", Stage.MAIL, Fate.POSTPONE),
+        (452, "4.3.4 Too big for now", Stage.MAIL, Fate.RETRY),
+        (451, "4.3.0 Queue file write error", Stage.END, Fate.RETRY),
+        (451, "4.7.1 Later", Stage.END, Fate.RETRY),
+        (421, "4.3.2 Shutting down", Stage.RCPT, Fate.RETRY),
+        (421, "4.3.2 Shutting down", Stage.MAIL, Fate.POSTPONE),
+        (0, "The line broke", Stage.MAIL, Fate.POSTPONE),
+        (0, "The line broke", Stage.END, Fate.RETRY),
+        (550, "5.1.1 No such user", Stage.RCPT, Fate.FAIL),
+        (554, "5.7.1 Spam", Stage.END, Fate.FAIL),
+        (552, "5.3.4 Too big", Stage.MAIL, Fate.FAIL),
+        (550, "5.7.1 Sender refused", Stage.MAIL, Fate.STOP),
+        (550, "5.1.8 Bad sender", Stage.RCPT, Fate.STOP),
+        (500, "5.5.2 What?", Stage.RCPT, Fate.FAIL),
+        (500, "5.5.2 What?", Stage.MAIL, Fate.STOP),
+        (421, "Too many connections", Stage.CONNECT, Fate.STOP),
+        (535, "5.7.8 Wrong password", Stage.LOGIN, Fate.STOP),
     ],
 )
-def test_each_answer_has_its_verdict(code, text, stage, verdict):
+def test_each_answer_has_its_fate(code, text, stage, fate):
     decision = decide(Reply(code, text, stage), 0, POLICY)
-    assert decision.verdict is verdict
+    assert decision.fate is fate
     assert text in decision.reason
 
 
@@ -55,7 +55,7 @@ def test_waits_double_and_last_about_two_days():
     waits = [decide(Reply(450, "", Stage.RCPT), tries, POLICY).wait for tries in range(7)]
     assert all(later == 2 * earlier for earlier, later in pairwise(waits))
     assert timedelta(days=1.5) < sum(waits, timedelta()) < timedelta(days=2.5)
-    assert decide(Reply(450, "", Stage.RCPT), 7, POLICY).verdict is Verdict.FAIL
+    assert decide(Reply(450, "", Stage.RCPT), 7, POLICY).fate is Fate.FAIL
 
 
 def test_jitter_spreads_the_waits():
@@ -66,19 +66,19 @@ def test_jitter_spreads_the_waits():
 @pytest.mark.parametrize(("retries", "words"), [(1, "1 try has failed."), (8, "8 tries have failed.")])
 def test_out_of_tries_it_says_how_many(retries, words):
     decision = decide(Reply(450, "4.2.1 Greylisted", Stage.RCPT), retries - 1, Config(retry=Retry(tries=retries)))
-    assert (decision.verdict, decision.reason) == (Verdict.FAIL, f"450 4.2.1 Greylisted; {words}")
+    assert (decision.fate, decision.reason) == (Fate.FAIL, f"450 4.2.1 Greylisted; {words}")
 
 
 def test_a_refused_sender_is_said_to_be_ours():
     decision = decide(Reply(550, "5.7.1 No", Stage.MAIL), 0, POLICY)
     assert decision.reason == "The relay refuses our envelope sender: 550 5.7.1 No"
     too_big = decide(Reply(554, "5.3.4 Too big", Stage.MAIL), 0, POLICY)  # which is no fault of the sender's
-    assert too_big.verdict is Verdict.FAIL
+    assert too_big.fate is Fate.FAIL
 
 
 def test_a_mail_that_may_have_arrived_is_held_if_a_setting_says_so():
     decision = decide(Reply(0, "gone", Stage.END), 0, Config(in_doubt="hold"))
-    assert decision.verdict is Verdict.IN_DOUBT
+    assert decision.fate is Fate.IN_DOUBT
     assert decision.reason.endswith("gone (at end of data); the relay may have taken it.")
 
 
@@ -87,30 +87,30 @@ def test_a_mail_that_may_have_arrived_is_held_if_a_setting_says_so():
 def test_a_mail_that_is_too_big_fails_alone_whatever_else_the_relay_says_of_it(stage, text):
     """552 is about the mail or the mailbox (RFC 5321, 4.2.2), never about the sender, for whom the pass would end."""
     decision = decide(Reply(552, text, stage), 0, POLICY)
-    assert (decision.verdict, decision.suppress) == (Verdict.FAIL, False)
+    assert (decision.fate, decision.suppress) == (Fate.FAIL, False)
 
 
 def test_the_code_next_to_it_is_about_the_sender():
-    assert decide(Reply(551, "", Stage.MAIL), 0, POLICY).verdict is Verdict.STOP
+    assert decide(Reply(551, "", Stage.MAIL), 0, POLICY).fate is Fate.STOP
     stop = decide(Reply(553, "", Stage.MAIL), 0, POLICY)
-    assert (stop.verdict, stop.wait) == (Verdict.STOP, POLICY.retry.wait)
+    assert (stop.fate, stop.wait) == (Fate.STOP, POLICY.retry.wait)
 
 
 @pytest.mark.parametrize(("code", "text"), [(421, "4.3.2 Shutting down"), (451, "4.3.0 Later"), (450, "")])
 def test_a_mail_that_was_refused_is_not_in_doubt_if_what_may_have_arrived_is_held(code, text):
     decision = decide(Reply(code, text, Stage.END), 0, Config(in_doubt="hold"))
-    assert decision.verdict is Verdict.RETRY
+    assert decision.fate is Fate.RETRY
 
 
 @pytest.mark.parametrize("stage", [Stage.RCPT, Stage.DATA])
 def test_a_line_that_breaks_before_the_end_leaves_no_doubt(stage):
-    assert decide(Reply(0, "gone", stage), 0, Config(in_doubt="hold")).verdict is Verdict.RETRY
+    assert decide(Reply(0, "gone", stage), 0, Config(in_doubt="hold")).fate is Fate.RETRY
 
 
 def test_a_line_that_breaks_before_the_mail_spends_no_try_however_many_there_were():
     decision = decide(Reply(0, "gone", Stage.MAIL), POLICY.retry.tries, POLICY)
-    assert (decision.verdict, decision.wait) == (Verdict.REPEAT, timedelta(0))
+    assert (decision.fate, decision.wait) == (Fate.POSTPONE, timedelta(0))
     behind = decide(Reply(0, "gone", Stage.MAIL), POLICY.retry.tries, POLICY, others_first=True)
-    assert (behind.verdict, behind.wait) == (Verdict.POSTPONE, POLICY.retry.wait)
+    assert (behind.fate, behind.wait) == (Fate.POSTPONE, POLICY.retry.wait)
     refused = decide(Reply(450, "Later", Stage.MAIL), POLICY.retry.tries, POLICY)
-    assert (refused.verdict, refused.wait) == (Verdict.POSTPONE, POLICY.retry.wait)
+    assert (refused.fate, refused.wait) == (Fate.POSTPONE, POLICY.retry.wait)

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from dbmail.exceptions import MailRefused, RelayUnavailable
 from dbmail.models import Attempt, MessageRequest, Suppression, TextOfEmail
+from dbmail.queue import one
 from dbmail.queue.deliver import Sender
 from dbmail.service.passes import send_email_requests
 
@@ -303,3 +304,20 @@ def test_a_hand_made_row_needs_only_the_reference_s_fields(relay):
     assert mail.address == "ann@example.org"
     assert mail.send() is None
     assert relay.recipients() == ["Ann@example.org"]
+
+
+@pytest.mark.parametrize("in_doubt", ["resend", "hold"])
+def test_a_mail_that_is_sent_by_itself_is_begun_like_one_of_a_pass(relay, settings, monkeypatch, in_doubt):
+    settings.DBMAIL = {**settings.DBMAIL, "IN_DOUBT": in_doubt}
+    mail, begun = a_mail(), []
+    transmit = one.transmit
+
+    def look(before_end=lambda: None):
+        before_end()
+        begun.append(TextOfEmail.objects.get(pk=mail.pk).begun)
+
+    monkeypatch.setattr(
+        one, "transmit", lambda smtp, wire, before_end: look() or transmit(smtp, wire, lambda: look(before_end))
+    )
+    assert mail.send() is None
+    assert begun == [False, in_doubt == "hold"]

@@ -12,7 +12,7 @@ from dbmail.delivery.connection import configured_backend
 from dbmail.delivery.message import Mail
 from dbmail.exceptions import RelayUnavailable
 from dbmail.models import TextOfEmail
-from dbmail.queue.lane import Begun, Job, Outcome
+from dbmail.queue.lane import Answered, Begun, Job
 from dbmail.queue.lanes import Lanes
 from dbmail.service.passes import send_email_requests
 
@@ -192,6 +192,6 @@ def test_what_a_relay_says_while_the_database_takes_note_is_not_the_reply_to_the
         assert select.select([backend.connection.sock], [], [], 20)[0]
         lanes.go_on()
         (outcome,) = lanes.wait(5)
-        assert isinstance(outcome, Outcome) and outcome.reply.lost
+        assert isinstance(outcome, Answered) and outcome.reply.lost
         assert "before it was asked: '250 taken" in outcome.reply.text
         lanes.close(politely=True)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from dbmail.broadcasts import mails
 from dbmail.models import TextOfEmail
 from dbmail.queue import one
 from dbmail.queue.worker import ended
@@ -51,7 +52,7 @@ def test_a_mail_whose_sender_ended_before_it_was_marked_is_resent_or_held(
     def killed(ids):
         raise SystemExit
 
-    monkeypatch.setattr(one, "mark_sent", killed)
+    monkeypatch.setattr(mails, "mark_sent", killed)
     with pytest.raises(SystemExit):
         row.send()
     monkeypatch.undo()

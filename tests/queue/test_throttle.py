@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbmail.queue.throttle import HORIZON, Ask, Room, plan, room, slice_of
+from dbmail.queue.throttle import HORIZON, Ask, Room, admit, room, slice_of
 from dbmail.rates import Rate
 
 NOW = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
@@ -18,7 +18,7 @@ def asks(number, *, queue=1, key="k", rate=MINUTE, first=0):
 
 
 def test_as_many_go_as_there_is_room_for():
-    decision = plan(asks(50), {}, NOW)
+    decision = admit(asks(50), {}, NOW)
     assert decision.go == frozenset(range(20))
     assert sorted(decision.held) == list(range(20, 50))
     assert decision.counted == {"k": 20}
@@ -60,7 +60,7 @@ def test_a_lower_limit_counts_at_once(count):
 
 
 def test_what_is_held_comes_back_as_fast_as_the_limit_lets_it():
-    held = plan(asks(1000), {}, NOW).held
+    held = admit(asks(1000), {}, NOW).held
     times = [held[n] for n in sorted(held)]
     assert times == sorted(times) and times[0] > NOW
     for start in times:
@@ -69,67 +69,67 @@ def test_what_is_held_comes_back_as_fast_as_the_limit_lets_it():
 
 
 def test_the_first_that_is_held_comes_back_as_soon_as_there_is_room():
-    assert plan(asks(21), {}, NOW).held == {20: room(MINUTE, {}, NOW).next_free}
+    assert admit(asks(21), {}, NOW).held == {20: room(MINUTE, {}, NOW).next_free}
 
 
 @pytest.mark.parametrize(("count", "together"), [(5, 1), (19, 1), (20, 2), (25, 2), (30, 3)])
 def test_a_tenth_of_what_the_limit_allows_comes_back_together(count, together):
     rate = Rate(count, timedelta(minutes=1))
-    held = plan(asks(count + 6 * together, rate=rate), {}, NOW).held
+    held = admit(asks(count + 6 * together, rate=rate), {}, NOW).held
     waits = [held[n] - held[count] for n in sorted(held)]
     assert waits == [n // together * together * rate.window / count for n in range(6 * together)]
 
 
 def test_the_next_plan_goes_on_where_this_one_ended():
-    first = plan(asks(100), {}, NOW)
+    first = admit(asks(100), {}, NOW)
     end = room(MINUTE, {}, NOW).next_free + 80 * MINUTE.window / MINUTE.count
     assert first.booked == {("k", 1): end}
     full = {"k": {slice_of(NOW, MINUTE): 20}}
-    assert plan(asks(1, first=100), full, NOW, first.booked).held == {100: end}
-    assert plan(asks(1, queue=2, first=100), full, NOW, first.booked).held[100] < end
+    assert admit(asks(1, first=100), full, NOW, first.booked).held == {100: end}
+    assert admit(asks(1, queue=2, first=100), full, NOW, first.booked).held[100] < end
 
 
 def test_where_a_limit_has_room_left_nothing_of_it_waits_any_more():
     later = NOW + timedelta(minutes=30)
-    assert plan(asks(19), {}, NOW, {("k", 1): later}).booked == {}
-    assert plan(asks(20), {}, NOW, {("k", 1): later}).booked == {("k", 1): later}
-    assert plan(asks(19), {}, NOW, {("other", 1): later}).booked == {("other", 1): later}
+    assert admit(asks(19), {}, NOW, {("k", 1): later}).booked == {}
+    assert admit(asks(20), {}, NOW, {("k", 1): later}).booked == {("k", 1): later}
+    assert admit(asks(19), {}, NOW, {("other", 1): later}).booked == {("other", 1): later}
 
 
 def test_what_is_held_later_comes_back_after_what_was_held_before():
-    first = plan(asks(100), {}, NOW)
+    first = admit(asks(100), {}, NOW)
     counts = {"k": {slice_of(NOW, MINUTE): 20}}
-    second = plan(asks(100, first=100), counts, NOW, first.booked)
+    second = admit(asks(100, first=100), counts, NOW, first.booked)
     assert not second.go
     assert min(second.held.values()) >= max(first.held.values())
 
 
 def test_a_small_queue_does_not_come_back_behind_a_big_one():
-    decision = plan([*asks(500, queue=1), *asks(10, queue=2, first=1000)], {}, NOW)
+    decision = admit([*asks(500, queue=1), *asks(10, queue=2, first=1000)], {}, NOW)
     assert sum(n >= 1000 for n in decision.go) == 10
     full = {"k": {slice_of(NOW, MINUTE): 20}}
-    later = plan([*asks(500, queue=1), *asks(10, queue=2, first=1000)], full, NOW)
+    later = admit([*asks(500, queue=1), *asks(10, queue=2, first=1000)], full, NOW)
     assert max(at for n, at in later.held.items() if n >= 1000) < NOW + timedelta(minutes=2)
 
 
 def test_mail_of_no_broadcast_comes_first():
-    decision = plan([*asks(500, queue=1), *asks(5, queue=None, first=1000)], {}, NOW)
+    decision = admit([*asks(500, queue=1), *asks(5, queue=None, first=1000)], {}, NOW)
     assert {1000, 1001, 1002, 1003, 1004} < decision.go
     one_a_minute = Rate(1, timedelta(minutes=1))
     both = [*asks(1, queue=1, rate=one_a_minute), *asks(1, queue=None, rate=one_a_minute, first=1)]
-    assert plan(both, {}, NOW).go == {1}
+    assert admit(both, {}, NOW).go == {1}
 
 
 def test_nothing_is_put_off_for_longer_than_the_horizon():
-    assert max(plan(asks(100_000), {}, NOW).held.values()) == NOW + HORIZON
+    assert max(admit(asks(100_000), {}, NOW).held.values()) == NOW + HORIZON
     daily = Rate(20, timedelta(days=1))
-    assert max(plan(asks(1000, rate=daily), {}, NOW).held.values()) == NOW + 2 * daily.window
+    assert max(admit(asks(1000, rate=daily), {}, NOW).held.values()) == NOW + 2 * daily.window
 
 
 def test_a_mail_goes_only_if_all_its_limits_have_room():
     slow, fast = ("slow", Rate(1, timedelta(hours=1))), ("fast", Rate(10, timedelta(seconds=1)))
     mails = [Ask(n, 1, (slow, fast)) for n in range(5)] + [Ask(n, 1, (fast,)) for n in range(5, 20)]
-    decision = plan(mails, {}, NOW)
+    decision = admit(mails, {}, NOW)
     assert decision.counted == {"slow": 1, "fast": 10}
     assert decision.go == {0, *range(5, 14)}
     assert decision.held[1] > NOW + timedelta(minutes=59)
@@ -137,7 +137,7 @@ def test_a_mail_goes_only_if_all_its_limits_have_room():
 
 
 def test_mails_without_a_limit_go():
-    assert plan([Ask(1, None, ())], {}, NOW).go == {1}
+    assert admit([Ask(1, None, ())], {}, NOW).go == {1}
 
 
 def test_a_count_from_a_clock_that_was_an_hour_ahead_holds_nobody_up():
@@ -156,7 +156,7 @@ def test_no_stretch_of_time_as_long_as_the_window_sees_more_than_allowed(count, 
     now, counts, went = NOW, {}, []
     for pause, wanted in steps:
         now += pause * rate.window
-        decision = plan(asks(wanted, rate=rate), {"k": counts}, now)
+        decision = admit(asks(wanted, rate=rate), {"k": counts}, now)
         assert all(now < at for at in decision.held.values())
         assert len(decision.go) + len(decision.held) == wanted
         went += [now] * len(decision.go)

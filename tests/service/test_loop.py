@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from dbmail.broadcasts import control
 from dbmail.database import wake_workers
 from dbmail.models import MessageRequest, TextOfEmail
 from dbmail.queue.claim import Claims, recover
@@ -18,6 +19,7 @@ from dbmail.queue.worker import ended, identity
 from dbmail.service.loop import Listener, next_due, pause_after, pause_without_database
 from dbmail.stop import Stop
 
+from ..admin.test_compose import confirm
 from ..builders import a_mail, a_request, a_user
 from ..queue.test_claim import queued, sending
 
@@ -140,6 +142,25 @@ class TestNews:
         request = a_request()
         request.pause()
         assert heard(request.resume) is self.speaks
+
+    def test_a_draft_that_is_sent_off_is_news(self):
+        request = a_request(state=MessageRequest.State.DRAFT)
+        assert heard(lambda: control.schedule(request)) is self.speaks
+        assert not heard(lambda: control.schedule(request))  # it is none any more
+
+    def test_the_send_button_is_news(self, admin_client):
+        a_user()
+        draft = a_request(state=MessageRequest.State.DRAFT)
+        assert heard(lambda: confirm(admin_client, draft)) is self.speaks
+        draft.refresh_from_db()
+        assert draft.state == MessageRequest.State.SCHEDULED
+
+    def test_mails_that_are_tried_again_are_news(self):
+        request = a_request(state=MessageRequest.State.SENDING)
+        mail = a_mail(messagerequest=request, state=TextOfEmail.State.FAILED)
+        mails = TextOfEmail.objects.filter(pk=mail.pk)
+        assert heard(lambda: control.requeue(mails)) is self.speaks
+        assert not heard(lambda: control.requeue(mails))  # they wait already
 
     def test_a_mail_queued_by_hand_is_news(self):
         assert heard(a_mail) is self.speaks
