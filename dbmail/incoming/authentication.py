@@ -6,12 +6,8 @@ from dataclasses import dataclass, field
 
 from ..addresses import ascii_domain
 
-<<<<<<< HEAD
+#: The authserv-id at the beginning of an Authentication-Results field, byte for byte in ASCII.
 _NAME = re.compile(r"[ \t\r\n]*([!#-'*-:<-~]+)(?=[ \t\r\n;(]|$)")
-=======
-#: The authserv-id at the beginning of an Authentication-Results field.
-_NAME = re.compile(r"\s*([^\s;()\"]+)(?=[\s;(]|$)")
->>>>>>> w-words
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +22,9 @@ class Result:
 def results(values: Iterable[str], authserv_ids: Iterable[str]) -> tuple[Result, ...]:
     """The results in those Authentication-Results fields (`values`) that carry one of `authserv_ids`.
 
-<<<<<<< HEAD
     Our own server writes its name plainly, first, and with no version but 1. Whoever writes it in another way,
     with an invisible character or a letter that is only equal in lower case (the Kelvin sign and k), wants to get
     past a server that takes away the fields with its name. So `values` are as they came, folds and all.
-=======
-    Anybody can have written the others. Our own server writes its name first, plainly and with version 1 at most; a
-    field with another spelling was made to get past the server, which removes fields with its name. It is ignored.
->>>>>>> w-words
     """
     ours = {name.lower() for name in authserv_ids}
     found: list[Result] = []

@@ -82,13 +82,8 @@ def _receive(envelope: Envelope, raw: bytes, size: int) -> tuple[Decision, Incom
             return Decision(Verdict.DROP, "duplicate", said, message.exit_code), message
         return act(message, size=size), message
     except Exception as error:  # the boundary: whatever it is, the MTA keeps the message and tries again
-<<<<<<< HEAD
-        logger.exception("A message for %s could not be taken in.", envelope.recipient)
-        return Decision(Verdict.REJECT, "error", in_words(error), EX_TEMPFAIL), None
-=======
         log.exception("A message for %s could not be taken in.", envelope.recipient)
-        return Decision(Verdict.REJECT, "error", f"{type(error).__name__}: {error}", EX_TEMPFAIL), None
->>>>>>> w-words
+        return Decision(Verdict.REJECT, "error", in_words(error), EX_TEMPFAIL), None
 
 
 def preview(envelope: Envelope, raw: bytes, but: int | None = None) -> Plan:

@@ -25,12 +25,9 @@ _READ = 100_000
 _LISTS = re.compile(r"<[ou]l\b", re.IGNORECASE)
 #: HTML with more lists than this is shown as source: html2text takes the square of their nesting in time.
 _MOST_LISTS = 300
-<<<<<<< HEAD
-# Signs that turn the order of what is read (the "bidi" controls), and control characters: shown by their numbers.
+#: Signs that turn the order of what is read (the "bidi" controls), and control characters: shown by their numbers.
 _UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
-=======
 #: The < of a tag that never ends.
->>>>>>> w-words
 _UNENDED_TAG = re.compile(r"<(?=[^<>]*(?:<|\Z))")
 
 
