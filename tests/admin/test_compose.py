@@ -8,6 +8,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.core import mail as outbox
 from django.core.management import call_command
+from django.db.models import Q
 from django.urls import resolve, reverse
 
 from dbmail.models import MessageRequest, PersistentQueryFilter, Preflight, Suppression
@@ -422,7 +423,6 @@ def test_a_draft_goes_with_its_variables_and_what_was_sent_stays(admin_client, d
 
 
 def test_conditions_that_may_hold_addresses_are_shown_to_those_who_may_see_them(log_in, admin_client, draft):
-    from django.db.models import Q
 
     audience = PersistentQueryFilter.create_from_Q(get_user_model(), Q(email="ann@example.org"), "One")
     page = reverse("admin:dbmail_persistentqueryfilter_change", args=[audience.pk])
