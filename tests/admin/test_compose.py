@@ -423,7 +423,6 @@ def test_a_draft_goes_with_its_variables_and_what_was_sent_stays(admin_client, d
 
 
 def test_conditions_that_may_hold_addresses_are_shown_to_those_who_may_see_them(log_in, admin_client, draft):
-
     audience = PersistentQueryFilter.create_from_Q(get_user_model(), Q(email="ann@example.org"), "One")
     page = reverse("admin:dbmail_persistentqueryfilter_change", args=[audience.pk])
     assert b"ann@example.org" in admin_client.get(page).content
