@@ -102,6 +102,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 _GOOD_REASONS = (
     "MAILERS came with Django 6.1",
     "PostgreSQL alone",
+    "threads of their own race on a database server",
     "SQLite is in memory",
     "database in memory",
     "SQLite is a file",
