@@ -11,7 +11,8 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db.models import Q
 
-from dbmail.incoming import intake
+from dbmail.incoming.gate import receive
+from dbmail.incoming.intake import envelope_for
 from dbmail.models import EmailRequest, IncomingMessage, MessageRequest, PersistentQueryFilter, TextOfEmail, send_mail
 from testproject.outreach.models import Profile
 
@@ -68,7 +69,7 @@ def test_incoming_mail_finds_members_whose_standing_is_no_column(relay):
     raw = b"From: Ann <ann@example.org>\r\nSubject: Hello\r\n\r\nGood morning.\r\n"
 
     def arrives(name):
-        return intake.take({"LOCAL_PART": name, "DOMAIN": b"example.org", "SENDER": b"ann@example.org"}, raw)
+        return receive(envelope_for(f"{name}@example.org", "ann@example.org"), raw).exit_code
 
-    assert (arrives(b"joe"), arrives(b"ann"), arrives(b"nobody")) == (0, 67, 67)
+    assert (arrives("joe"), arrives("ann"), arrives("nobody")) == (0, 67, 67)
     assert not IncomingMessage.objects.filter(state="failed").exists()

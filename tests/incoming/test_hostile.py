@@ -11,6 +11,7 @@ from dbmail.delivery import caps, return_path
 from dbmail.delivery.header_block import readable, split
 from dbmail.exceptions import AddressError
 from dbmail.incoming import facts, intake
+from dbmail.incoming.gate import receive
 from dbmail.incoming.moderation import StillHeld, approve, legible, reject
 from dbmail.models import Forward, IncomingMessage, PlainRedirect, TextOfEmail
 from tests.builders import a_mail
@@ -186,6 +187,6 @@ def test_of_a_message_that_is_too_large_the_beginning_is_read_and_the_rest_only_
     pipe = io.BytesIO(letter(body=b"x" * 5_000_000))
     raw, size = intake.read_message(pipe)
     assert (len(raw), size, pipe.read()) == (1_001, len(pipe.getvalue()), b"")
-    environment = {"LOCAL_PART": b"directors", "DOMAIN": b"example.org", "SENDER": b"eve@evil.test"}
-    assert intake.take(environment, raw, size) == 65
+    envelope = intake.envelope_for("directors@example.org", "eve@evil.test")
+    assert receive(envelope, raw, size=size).exit_code == 65
     assert str(size) in the_message().reason
