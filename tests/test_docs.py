@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
@@ -45,6 +46,8 @@ def exists(name):
     """Whether a dotted name is a module, or something in one."""
     try:
         pkgutil.resolve_name(name)
+    except ImproperlyConfigured:
+        return True  # it is there, and says which Django it needs
     except (ImportError, AttributeError):
         return False
     return True
